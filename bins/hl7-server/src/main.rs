@@ -1,0 +1,3 @@
+//! The Medsynapse PACS Broker: MLLP in, REST, web pages, everything stored durably.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! MLLP (HL7 minimal lower layer protocol): framing codec, client and server for tokio.

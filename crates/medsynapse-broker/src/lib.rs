@@ -1,0 +1,1 @@
+//! The use cases of the Medsynapse PACS Broker: receive a message, apply it, acknowledge it.

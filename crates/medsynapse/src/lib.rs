@@ -1,0 +1,1 @@
+//! The Medsynapse PACS Broker conformance statement as code: orders, patients, reports and their HL7 mapping.
