@@ -1,1 +1,9 @@
-//! MLLP (HL7 minimal lower layer protocol): framing codec, client and server for tokio.
+#![doc = include_str!("../README.md")]
+
+pub mod codec;
+pub mod error;
+pub mod limits;
+
+pub use codec::{CARRIAGE_RETURN, END_BLOCK, Event, Framing, MllpCodec, START_BLOCK};
+pub use error::{EncodeError, FrameError, FrameErrorKind, StreamError};
+pub use limits::Limits;

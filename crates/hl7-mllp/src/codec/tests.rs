@@ -1,0 +1,454 @@
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What came out of a stream, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Seen {
+    Frame(Vec<u8>),
+    Commit(bool),
+    Error(FrameErrorKind, u64),
+}
+
+fn note(event: Result<Event, FrameError>) -> Seen {
+    match event {
+        Ok(Event::Frame(frame)) => Seen::Frame(frame.to_vec()),
+        Ok(Event::CommitAck) => Seen::Commit(true),
+        Ok(Event::CommitNak) => Seen::Commit(false),
+        Err(error) => Seen::Error(error.kind, error.offset),
+    }
+}
+
+/// Feeds one piece and takes everything it completes.
+fn feed(codec: &mut MllpCodec, src: &mut BytesMut, piece: &[u8], seen: &mut Vec<Seen>) {
+    src.extend_from_slice(piece);
+    while let Some(event) = codec.decode_event(src).transpose() {
+        let fatal = event.as_ref().is_err_and(|error| !error.is_recoverable());
+        seen.push(note(event));
+        if fatal {
+            break;
+        }
+    }
+}
+
+fn end(codec: &mut MllpCodec, src: &mut BytesMut, seen: &mut Vec<Seen>) {
+    if codec.failed.is_some() {
+        return;
+    }
+    while let Some(event) = codec.decode_event_eof(src).transpose() {
+        seen.push(note(event));
+    }
+    assert!(src.is_empty(), "nothing is left at the end");
+}
+
+fn in_pieces<'a>(codec: MllpCodec, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Seen> {
+    let (mut codec, mut src, mut seen) = (codec, BytesMut::new(), Vec::new());
+    for piece in pieces {
+        if codec.failed.is_none() {
+            feed(&mut codec, &mut src, piece, &mut seen);
+        }
+    }
+    end(&mut codec, &mut src, &mut seen);
+    seen
+}
+
+/// The rules of the module's table once more, over a whole stream and without any cleverness.
+fn naive(stream: &[u8], framing: Framing, limits: &Limits) -> Vec<Seen> {
+    let tolerant = framing == Framing::Tolerant;
+    let mut seen = Vec::new();
+    let mut junk = 0;
+    let mut at = 0;
+    'blocks: loop {
+        while stream.get(at).is_some_and(|byte| *byte != START_BLOCK) {
+            if junk == limits.junk_bytes_max {
+                seen.push(Seen::Error(
+                    FrameErrorKind::TooMuchJunk { limit: junk },
+                    at as u64,
+                ));
+                return seen;
+            }
+            junk += 1;
+            at += 1;
+        }
+        if at == stream.len() {
+            return seen;
+        }
+        at += 1;
+        let mut start = at;
+        loop {
+            let limit = limits.frame_bytes_max;
+            match stream.get(at).copied() {
+                None => {
+                    seen.push(Seen::Error(FrameErrorKind::Truncated, at as u64));
+                    return seen;
+                }
+                Some(START_BLOCK) if at == start && tolerant => {
+                    if junk == limits.junk_bytes_max {
+                        let kind = FrameErrorKind::TooMuchJunk { limit: junk };
+                        seen.push(Seen::Error(kind, at as u64));
+                        return seen;
+                    }
+                    junk += 1;
+                    start += 1;
+                }
+                Some(START_BLOCK) => {
+                    seen.push(Seen::Error(FrameErrorKind::BlockRestarted, at as u64));
+                    start = at + 1;
+                }
+                Some(END_BLOCK) => {
+                    let rest = &stream[at + 1..];
+                    let taken = if rest.starts_with(b"\r") {
+                        Some(2)
+                    } else if !tolerant {
+                        None
+                    } else if rest.is_empty() || rest[0] == START_BLOCK {
+                        Some(1)
+                    } else if rest[0] == b'\n' {
+                        Some(2)
+                    } else if rest == [END_BLOCK] || rest.starts_with(&[END_BLOCK, START_BLOCK]) {
+                        Some(2)
+                    } else if rest[0] == END_BLOCK && matches!(rest[1], b'\r' | b'\n') {
+                        Some(3)
+                    } else {
+                        None
+                    };
+                    match taken {
+                        Some(bytes) => {
+                            seen.push(match &stream[start..at] {
+                                [0x06] => Seen::Commit(true),
+                                [0x15] => Seen::Commit(false),
+                                payload => Seen::Frame(payload.to_vec()),
+                            });
+                            junk = 0;
+                            at += bytes;
+                        }
+                        // An end block that waits for its carriage return when the stream ends.
+                        None if rest.is_empty() => {
+                            let end = stream.len() as u64;
+                            seen.push(Seen::Error(FrameErrorKind::Truncated, end));
+                            return seen;
+                        }
+                        None => {
+                            seen.push(Seen::Error(FrameErrorKind::EndBlockAlone, at as u64));
+                            at += 1;
+                        }
+                    }
+                    continue 'blocks;
+                }
+                Some(_) if at - start == limit => {
+                    let kind = FrameErrorKind::FrameTooLarge { limit };
+                    seen.push(Seen::Error(kind, at as u64));
+                    return seen;
+                }
+                Some(_) => {}
+            }
+            at += 1;
+        }
+    }
+}
+
+/// Calls `visit` with every string over `alphabet` of exactly `length` bytes.
+fn every_string(alphabet: &[u8], length: usize, mut visit: impl FnMut(&[u8])) {
+    let mut digits = vec![0; length];
+    let mut string = vec![alphabet[0]; length];
+    loop {
+        visit(&string);
+        let Some(place) = digits.iter().rposition(|digit| digit + 1 < alphabet.len()) else {
+            return;
+        };
+        digits[place] += 1;
+        string[place] = alphabet[digits[place]];
+        for after in place + 1..length {
+            digits[after] = 0;
+            string[after] = alphabet[0];
+        }
+    }
+}
+
+/// Every string of up to `length_max` bytes decodes as the naive reference says.
+fn equals_the_naive_reference(codec: &MllpCodec, alphabet: &[u8], length_max: usize) {
+    for length in 0..=length_max {
+        every_string(alphabet, length, |string| {
+            let expected = naive(string, codec.framing, &codec.limits);
+            assert_eq!(
+                in_pieces(codec.clone(), [string]),
+                expected,
+                "{string:02X?}"
+            );
+            for frame in &expected {
+                let Seen::Frame(frame) = frame else { continue };
+                assert!(
+                    memchr2(START_BLOCK, END_BLOCK, frame).is_none(),
+                    "{string:02X?}"
+                );
+            }
+        });
+    }
+}
+
+/// Every split of every string of up to `length_max` bytes decodes alike.
+///
+/// A split is a walk through decoder states, one piece a step. So it is enough that, from every
+/// state that can be reached, a string fed whole ends in the same state and with the same events
+/// as its first part followed by its last byte: by induction every split equals the one-byte-at-
+/// a-time walk. Where in the stream a state was reached changes nothing but offsets, therefore
+/// each state is tried once, from where it is reached with the fewest bytes.
+fn every_split_is_alike(codec: &MllpCodec, alphabet: &[u8], length_max: usize) {
+    let mut met = HashSet::new();
+    let mut border = vec![(codec.clone(), BytesMut::new())];
+    for depth in 0..=length_max {
+        let mut next = Vec::new();
+        for (codec, src) in border {
+            if !met.insert((codec.state, codec.junk_run, src.to_vec())) {
+                continue;
+            }
+            for length in 1..=length_max - depth {
+                every_string(alphabet, length, |string| {
+                    let (mut whole, mut whole_src, mut whole_seen) =
+                        (codec.clone(), src.clone(), Vec::new());
+                    feed(&mut whole, &mut whole_src, string, &mut whole_seen);
+
+                    let (mut cut, mut cut_src, mut cut_seen) =
+                        (codec.clone(), src.clone(), Vec::new());
+                    let (first, last) = string.split_at(length - 1);
+                    feed(&mut cut, &mut cut_src, first, &mut cut_seen);
+                    if cut.failed.is_none() {
+                        feed(&mut cut, &mut cut_src, last, &mut cut_seen);
+                    }
+                    assert_eq!(whole_seen, cut_seen, "{src:02X?} then {string:02X?}");
+                    assert_eq!(whole, cut, "{src:02X?} then {string:02X?}");
+                    assert_eq!(whole_src, cut_src, "{src:02X?} then {string:02X?}");
+                    if length == 1 && whole.failed.is_none() {
+                        next.push((whole, whole_src));
+                    }
+                });
+            }
+        }
+        border = next;
+    }
+}
+
+const ALPHABET: [u8; 4] = [START_BLOCK, END_BLOCK, CARRIAGE_RETURN, b'A'];
+
+#[test]
+fn every_string_of_ten_bytes_decodes_as_the_naive_reference_tolerant() {
+    equals_the_naive_reference(&MllpCodec::new(), &ALPHABET, 10);
+}
+
+#[test]
+fn every_string_of_ten_bytes_decodes_as_the_naive_reference_strict() {
+    equals_the_naive_reference(&MllpCodec::new().framing(Framing::Strict), &ALPHABET, 10);
+}
+
+#[test]
+fn every_split_of_every_string_of_ten_bytes_decodes_alike() {
+    let roomy = Limits {
+        junk_bytes_max: 10,
+        ..Limits::default()
+    };
+    every_split_is_alike(&MllpCodec::with_limits(roomy), &ALPHABET, 10);
+}
+
+#[test]
+fn small_limits_line_feeds_and_commit_bytes_follow_the_naive_reference() {
+    let limits = Limits {
+        frame_bytes_max: 2,
+        junk_bytes_max: 2,
+    };
+    for framing in [Framing::Strict, Framing::Tolerant] {
+        let codec = MllpCodec::with_limits(limits.clone()).framing(framing);
+        equals_the_naive_reference(&codec, &[START_BLOCK, END_BLOCK, b'\r', b'\n', 0x06], 6);
+        every_split_is_alike(&codec, &[START_BLOCK, END_BLOCK, b'\r', b'\n', 0x06], 6);
+    }
+}
+
+#[track_caller]
+fn check(stream: &[u8], expected: &[Seen]) {
+    assert_eq!(in_pieces(MllpCodec::new(), [stream]), expected);
+    assert_eq!(in_pieces(MllpCodec::new(), stream.chunks(1)), expected);
+}
+
+fn frame(payload: &[u8]) -> Seen {
+    Seen::Frame(payload.to_vec())
+}
+
+#[test]
+fn an_empty_block_is_an_empty_frame() {
+    check(b"\x0b\x1c\r", &[frame(b"")]);
+}
+
+#[test]
+fn two_frames_in_one_read_are_two_frames() {
+    check(
+        b"\x0bone\x1c\r\x0btwo\x1c\r",
+        &[frame(b"one"), frame(b"two")],
+    );
+}
+
+#[test]
+fn doubled_framing_bytes_are_one_frame() {
+    check(
+        b"\x0b\x0bone\x1c\x1c\r\x0btwo\x1c\r\x1c\r",
+        &[frame(b"one"), frame(b"two")],
+    );
+}
+
+#[test]
+fn an_end_block_without_carriage_return_ends_at_the_next_start() {
+    check(
+        b"\x0bone\x1c\x0btwo\x1c\n\x0bthree\x1c",
+        &[frame(b"one"), frame(b"two"), frame(b"three")],
+    );
+}
+
+#[test]
+fn an_end_block_inside_text_drops_the_block_and_reads_the_next() {
+    let error = Seen::Error(FrameErrorKind::EndBlockAlone, 2);
+    check(b"\x0ba\x1cb\x1c\r\x0btwo\x1c\r", &[error, frame(b"two")]);
+}
+
+#[test]
+fn a_truncated_block_is_reported_and_never_merged() {
+    let error = Seen::Error(FrameErrorKind::BlockRestarted, 4);
+    check(b"\x0bone\x0btwo\x1c\r", &[error, frame(b"two")]);
+    check(b"\x0bone", &[Seen::Error(FrameErrorKind::Truncated, 4)]);
+    check(b"\x0b", &[Seen::Error(FrameErrorKind::Truncated, 1)]);
+}
+
+#[test]
+fn commit_blocks_are_events() {
+    check(
+        b"\x0b\x06\x1c\r\x0b\x15\x1c\r",
+        &[Seen::Commit(true), Seen::Commit(false)],
+    );
+}
+
+#[test]
+fn commit_blocks_are_passed_over_by_decode() {
+    let mut src = BytesMut::from(&b"\x0b\x06\x1c\r\x0bA\x1c\r"[..]);
+    assert_eq!(MllpCodec::new().decode(&mut src).unwrap().unwrap(), "A");
+}
+
+#[test]
+fn a_frame_of_the_limit_passes_and_one_byte_more_does_not() {
+    let codec = || {
+        MllpCodec::with_limits(Limits {
+            frame_bytes_max: 3,
+            ..Limits::default()
+        })
+    };
+    assert_eq!(in_pieces(codec(), [&b"\x0babc\x1c\r"[..]]), [frame(b"abc")]);
+    let error = Seen::Error(FrameErrorKind::FrameTooLarge { limit: 3 }, 4);
+    assert_eq!(in_pieces(codec(), [&b"\x0babcd\x1c\r"[..]]), [error]);
+}
+
+#[test]
+fn junk_is_counted_and_bounded() {
+    let mut codec = MllpCodec::with_limits(Limits {
+        junk_bytes_max: 3,
+        ..Limits::default()
+    });
+    let mut src = BytesMut::from(&b"LF\n\x0bA\x1c\r\r\n\n\x0bB\x1c\r....\x0bC\x1c\r"[..]);
+    assert_eq!(codec.decode(&mut src).unwrap().unwrap(), "A");
+    assert_eq!(codec.decode(&mut src).unwrap().unwrap(), "B");
+    let error = codec.decode(&mut src).unwrap_err();
+    assert_eq!(
+        error,
+        FrameError {
+            kind: FrameErrorKind::TooMuchJunk { limit: 3 },
+            offset: 17
+        }
+    );
+    assert_eq!(codec.junk_bytes(), 9);
+    assert_eq!(
+        codec.decode(&mut src).unwrap_err(),
+        error,
+        "a dead stream stays dead"
+    );
+}
+
+#[test]
+fn a_payload_with_framing_bytes_is_refused_and_nothing_written() {
+    let codec = MllpCodec::with_limits(Limits {
+        frame_bytes_max: 4,
+        ..Limits::default()
+    });
+    for payload in [&b"a\x0bb"[..], b"a\x1c", b"\x06", b"\x15", b"abcde"] {
+        let mut dst = BytesMut::new();
+        assert!(codec.encode_frame(payload, &mut dst).is_err());
+        assert!(dst.is_empty());
+    }
+}
+
+#[test]
+fn a_large_frame_in_small_reads_takes_linear_time() {
+    // Rescanning from the start would look at 4 GiB; this looks at 8 MiB.
+    let payload = vec![b'A'; 8 << 20];
+    let mut stream = BytesMut::new();
+    MllpCodec::new()
+        .encode_frame(&payload, &mut stream)
+        .unwrap();
+    let (mut codec, mut src) = (MllpCodec::new(), BytesMut::new());
+    for piece in stream.chunks(8192) {
+        src.extend_from_slice(piece);
+        let unsearched = match codec.state {
+            State::Outside => src.len(),
+            State::Inside { searched } => src.len() - searched,
+        };
+        assert!(unsearched <= 8192, "{unsearched} bytes to search again");
+        if let Some(frame) = codec.decode(&mut src).unwrap() {
+            assert_eq!(frame.len(), payload.len());
+        }
+    }
+    assert_eq!(codec.open_block(), None);
+}
+
+fn stream() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => proptest::collection::vec(any::<u8>(), 0..40)
+            .prop_map(|text| [&[START_BLOCK][..], &text, &[END_BLOCK, CARRIAGE_RETURN]].concat()),
+        2 => proptest::sample::select(&b"\x0b\x1c\r\n\x06\x15A"[..]).prop_map(|byte| vec![byte]),
+        1 => proptest::collection::vec(any::<u8>(), 0..20),
+    ];
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn a_stream_cut_anywhere_decodes_to_the_same_events(
+        stream in stream(),
+        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..8),
+        strict in any::<bool>(),
+    ) {
+        let framing = if strict { Framing::Strict } else { Framing::Tolerant };
+        let limits = Limits { frame_bytes_max: 30, junk_bytes_max: 16 };
+        let codec = MllpCodec::with_limits(limits.clone()).framing(framing);
+        let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+        places.extend([0, stream.len()]);
+        places.sort_unstable();
+        let pieces = places.windows(2).map(|pair| &stream[pair[0]..pair[1]]);
+        let expected = naive(&stream, framing, &limits);
+        prop_assert_eq!(&in_pieces(codec.clone(), [&stream[..]]), &expected);
+        prop_assert_eq!(&in_pieces(codec.clone(), pieces), &expected);
+        prop_assert_eq!(&in_pieces(codec, stream.chunks(1)), &expected);
+    }
+
+    #[test]
+    fn what_is_encoded_decodes_to_itself(
+        payloads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 0..6)
+    ) {
+        let codec = MllpCodec::new();
+        let mut stream = BytesMut::new();
+        let mut sent = Vec::new();
+        for payload in payloads {
+            if codec.encode_frame(&payload, &mut stream).is_ok() {
+                sent.push(Seen::Frame(payload));
+            } else {
+                prop_assert!(payload.iter().any(|byte| matches!(byte, 0x06 | 0x0b | 0x15 | 0x1c)));
+            }
+        }
+        prop_assert_eq!(in_pieces(MllpCodec::new().framing(Framing::Strict), [&stream[..]]), sent);
+    }
+}
