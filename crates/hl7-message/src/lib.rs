@@ -1,1 +1,37 @@
-//! Zero-copy HL7 v2 messages: read, address, edit and write segments, fields and components over borrowed bytes.
+#![doc = include_str!("../README.md")]
+
+pub mod combinators;
+pub mod escape;
+
+mod ack;
+mod batch;
+#[cfg(feature = "charset")]
+mod charset;
+mod error;
+mod field;
+mod header;
+mod location;
+mod message;
+mod segment;
+mod separators;
+mod table;
+mod timestamp;
+mod value;
+mod write;
+
+pub use ack::{
+    ACK_TEXT_MAX, Ack, AckCode, ErrorCondition, InvalidAck, Reply, Responder, UnknownAckCode,
+};
+pub use batch::{Chunk, ChunkKind, Chunks, chunks};
+#[cfg(feature = "charset")]
+pub use charset::{Charset, InvalidBytes, Unencodable, UnknownCharset};
+pub use error::{ParseError, ParseErrorKind};
+pub use field::{Component, Field, Repetition, Subcomponent};
+pub use header::Header;
+pub use location::{Location, LocationError};
+pub use message::{Limits, LineEnd, Message, Segments};
+pub use segment::{Fields, InvalidSegmentId, Segment, SegmentId};
+pub use separators::Separators;
+pub use timestamp::{InvalidTimestamp, Precision, Timestamp};
+pub use value::Value;
+pub use write::{MessageWriter, SegmentWriter, WriteError};

@@ -1,0 +1,550 @@
+//! [`Message`]: the lazy segment table over borrowed bytes.
+
+use core::fmt;
+
+use memchr::{memchr_iter, memchr2_iter};
+
+use crate::combinators;
+use crate::error::{ParseError, ParseErrorKind};
+use crate::field::{Field, Subcomponent};
+use crate::header::Header;
+use crate::location::Location;
+use crate::segment::{Segment, SegmentId};
+use crate::separators::Separators;
+use crate::table::{SegmentTable, Span};
+use crate::value::Value;
+
+/// Sizes beyond which [`Message::parse_with`] refuses to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest input in bytes; at most `u32::MAX`, which is also the cap of any other value.
+    pub message_bytes_max: usize,
+    /// Most segments in one message.
+    pub segments_max: usize,
+}
+
+impl Default for Limits {
+    /// 64 MiB and 1,000,000 segments.
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 64 << 20,
+            segments_max: 1_000_000,
+        }
+    }
+}
+
+/// What ends the segments of a message, decided by how MSH ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineEnd {
+    /// CR, the only terminator of the standard. A lone LF is data.
+    Cr,
+    /// CR LF, as text files have it. A lone LF is data.
+    CrLf,
+    /// LF, as edited files have it. A CR still ends a segment too.
+    Lf,
+    /// Nothing: the message is MSH alone, without an end.
+    Missing,
+}
+
+impl LineEnd {
+    /// The bytes of the terminator.
+    pub const fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Self::Cr => b"\r",
+            Self::CrLf => b"\r\n",
+            Self::Lf => b"\n",
+            Self::Missing => b"",
+        }
+    }
+}
+
+/// One HL7 v2 message over borrowed bytes.
+///
+/// Parsing finds the delimiters and where each segment begins and ends, nothing
+/// more, and allocates nothing up to 16 segments. Fields are found when they
+/// are asked for. All bytes of the input stay as they are; text is decoded only
+/// on request.
+///
+/// A byte order mark, white space or the MLLP start block before MSH, blank
+/// lines, an MLLP end block, and a missing or an extra terminator at the end
+/// are stepped over. Segments end in CR; where MSH ends in LF or CR LF, in
+/// these. Segments whose name has another shape than three capitals are kept.
+///
+/// Source: HL7 2.3 chapter 2, sections 2.7 to 2.10.
+///
+/// ```
+/// use hl7_message::{Message, loc};
+///
+/// let bytes = b"MSH|^~\\&|RIS|HOSPITAL|PACS|RADIOLOGY|20230614131415||ORM^O01|MSG1|P|2.3\r\
+///               PID|1||PAT789||SMITH^JOHN||19800101|M\r";
+/// let message = Message::parse(bytes)?;
+/// assert_eq!(message.raw(loc!("PID-5.2")), Some(&b"JOHN"[..]));
+/// assert_eq!(message.segments().count(), 2);
+/// # Ok::<(), hl7_message::ParseError>(())
+/// ```
+#[derive(Clone)]
+pub struct Message<'a> {
+    bytes: &'a [u8],
+    separators: Separators,
+    line_end: LineEnd,
+    table: SegmentTable,
+}
+
+impl<'a> Message<'a> {
+    /// Reads one message under the default [`Limits`].
+    ///
+    /// # Errors
+    ///
+    /// No MSH segment, delimiters that cannot work, or a limit passed.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
+        Self::parse_with(bytes, Limits::default())
+    }
+
+    /// Reads one message under `limits`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Message::parse`].
+    pub fn parse_with(bytes: &'a [u8], limits: Limits) -> Result<Self, ParseError> {
+        let max = limits.message_bytes_max.min(u32::MAX as usize);
+        if bytes.len() > max {
+            return Err(at_msh(ParseErrorKind::TooLong { max }, 0, max));
+        }
+        let start = preamble(bytes);
+        let body = bytes.get(start..).unwrap_or_default();
+        let separators = combinators::separators(body).map_err(|(kind, field, offset)| {
+            let kind = if kind == ParseErrorKind::NoHeader {
+                classify(bytes, body)
+            } else {
+                kind
+            };
+            at_msh(kind, field, start + offset)
+        })?;
+        let end = start + epilogue(body);
+        let (table, line_end) = cut(bytes, start, end, limits.segments_max)?;
+        Ok(Self {
+            bytes,
+            separators,
+            line_end,
+            table,
+        })
+    }
+
+    /// The input, as it was given.
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The delimiters that MSH declares.
+    pub const fn separators(&self) -> &Separators {
+        &self.separators
+    }
+
+    /// What ends the segments.
+    pub const fn line_end(&self) -> LineEnd {
+        self.line_end
+    }
+
+    /// How many segments there are, MSH included.
+    pub fn segment_count(&self) -> usize {
+        self.table.as_slice().len()
+    }
+
+    /// All segments in order, MSH first.
+    pub fn segments(&self) -> Segments<'a, '_> {
+        Segments {
+            message: self,
+            spans: self.table.as_slice().iter(),
+        }
+    }
+
+    /// The segments of one name, in order.
+    ///
+    /// ```
+    /// use hl7_message::{Message, SegmentId};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|\rOBX|1\rNTE|1\rOBX|2\r")?;
+    /// assert_eq!(message.segments_of(SegmentId::OBX).count(), 2);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
+    pub fn segments_of(&self, id: SegmentId) -> impl Iterator<Item = Segment<'a>> + '_ {
+        self.segments().filter(move |segment| segment.is(id))
+    }
+
+    /// The first segment of one name.
+    pub fn segment(&self, id: SegmentId) -> Option<Segment<'a>> {
+        self.segments_of(id).next()
+    }
+
+    /// The MSH segment.
+    pub fn header(&self) -> Header<'a> {
+        let span = self.table.as_slice().first().copied().unwrap_or_default();
+        Header::new(self.view(span))
+    }
+
+    /// The segment that a location names, if it is there.
+    pub fn segment_at(&self, location: Location) -> Option<Segment<'a>> {
+        let skip = usize::from(location.occurrence_number()) - 1;
+        self.segments_of(location.segment_id()).nth(skip)
+    }
+
+    /// The field that a location names, with all its repetitions, if it is there.
+    pub fn field(&self, location: Location) -> Option<Field<'a>> {
+        self.segment_at(location)?.field(location.field_number()?)
+    }
+
+    /// The leaf that a location names; where the location stops above the leaves, the first one.
+    ///
+    /// `A`, `A^` and `A&` read alike: `PID-3`, `PID-3.1` and `PID-3.1.1` give the same leaf.
+    /// `None` where the message does not reach that far.
+    pub fn leaf(&self, location: Location) -> Option<Subcomponent<'a>> {
+        self.field(location)?
+            .repetition(location.repetition_number())?
+            .component(location.component_number().unwrap_or(1))?
+            .subcomponent(location.subcomponent_number().unwrap_or(1))
+    }
+
+    /// What the leaf at a location says: nothing, `""` or text.
+    ///
+    /// ```
+    /// use hl7_message::{Message, Value, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|\rPID|1||77||DOE||\"\"\r")?;
+    /// assert!(message.value(loc!("PID-4")).is_absent());
+    /// assert!(message.value(loc!("PID-7")).is_null());
+    /// assert_eq!(message.value(loc!("PID-5.1")).raw(), Some(&b"DOE"[..]));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
+    pub fn value(&self, location: Location) -> Value<'a> {
+        self.leaf(location).map_or(Value::Absent, Value::from)
+    }
+
+    /// The bytes between the delimiters at exactly this location, escapes as they are.
+    ///
+    /// The whole segment for `PID`, the whole field with its repetitions for
+    /// `PID-3`, one repetition for `PID-3[2]`. `None` where it is not there.
+    pub fn raw(&self, location: Location) -> Option<&'a [u8]> {
+        let segment = self.segment_at(location)?;
+        let Some(field) = location.field_number() else {
+            return Some(segment.as_bytes());
+        };
+        let field = segment.field(field)?;
+        let Some(component) = location.component_number() else {
+            return if location.repetition_number() == 1 {
+                Some(field.as_bytes())
+            } else {
+                Some(field.repetition(location.repetition_number())?.as_bytes())
+            };
+        };
+        let component = field
+            .repetition(location.repetition_number())?
+            .component(component)?;
+        match location.subcomponent_number() {
+            None => Some(component.as_bytes()),
+            Some(subcomponent) => Some(component.subcomponent(subcomponent)?.as_bytes()),
+        }
+    }
+
+    /// The name of the place that holds the byte at `offset`, as exactly as it can be told:
+    /// down to the subcomponent inside a field, the segment alone on its name.
+    /// `None` outside every segment.
+    ///
+    /// ```
+    /// use hl7_message::Message;
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|\rPID|1||77^^^A&B\r")?;
+    /// assert_eq!(message.location_at(24).unwrap().to_string(), "PID-3.4.2");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
+    pub fn location_at(&self, offset: usize) -> Option<Location> {
+        let segment = self
+            .segments()
+            .find(|segment| segment.span().contains(&offset))?;
+        let id = segment.id()?;
+        let before = self
+            .segments_of(id)
+            .take_while(|other| other.span().end <= offset)
+            .count();
+        let location = Location::of(id).occurrence(u16::try_from(before + 1).ok()?);
+        Some(segment.locate(offset, location))
+    }
+
+    fn view(&self, span: Span) -> Segment<'a> {
+        let bytes = self.bytes.get(span.range()).unwrap_or_default();
+        Segment::new(bytes, span.start as usize, self.separators)
+    }
+}
+
+impl fmt::Debug for Message<'_> {
+    /// Names and sizes only: the values are a person's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("bytes", &self.bytes.len())
+            .field(
+                "segments",
+                &self
+                    .segments()
+                    .map(|s| s.name_lossy().into_owned())
+                    .collect::<Vec<_>>(),
+            )
+            .finish_non_exhaustive()
+    }
+}
+
+/// The segments of a message in order; made by [`Message::segments`].
+#[derive(Debug, Clone)]
+pub struct Segments<'a, 'm> {
+    message: &'m Message<'a>,
+    spans: core::slice::Iter<'m, Span>,
+}
+
+impl<'a> Iterator for Segments<'a, '_> {
+    type Item = Segment<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.spans.next().map(|span| self.message.view(*span))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.spans.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Segments<'_, '_> {}
+
+impl DoubleEndedIterator for Segments<'_, '_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.spans.next_back().map(|span| self.message.view(*span))
+    }
+}
+
+fn at_msh(kind: ParseErrorKind, field: u16, offset: usize) -> ParseError {
+    ParseError {
+        kind,
+        location: Location::of(SegmentId::MSH).at_field(field),
+        offset,
+    }
+}
+
+/// How many bytes stand before the message: byte order mark, white space, MLLP start block.
+fn preamble(bytes: &[u8]) -> usize {
+    let mark = if bytes.starts_with(b"\xEF\xBB\xBF") {
+        3
+    } else {
+        0
+    };
+    let rest = bytes.get(mark..).unwrap_or_default();
+    mark + rest
+        .iter()
+        .take_while(|b| matches!(b, b'\r' | b'\n' | b' ' | b'\t' | 0x0B))
+        .count()
+}
+
+/// Where the message ends in `body`: before an MLLP end block, if one stands at the end.
+fn epilogue(body: &[u8]) -> usize {
+    let trimmed = body.strip_suffix(b"\r").unwrap_or(body);
+    trimmed
+        .strip_suffix(b"\x1C")
+        .map_or(body.len(), <[u8]>::len)
+}
+
+/// Why there is no header.
+fn classify(input: &[u8], body: &[u8]) -> ParseErrorKind {
+    match input {
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => ParseErrorKind::WideCharacters,
+        _ if body.starts_with(b"M\0S\0") || body.starts_with(b"\0M\0S") => {
+            ParseErrorKind::WideCharacters
+        }
+        _ if body.is_empty() => ParseErrorKind::Empty,
+        _ => ParseErrorKind::NoHeader,
+    }
+}
+
+/// Records where each segment begins and ends.
+fn cut(
+    bytes: &[u8],
+    start: usize,
+    end: usize,
+    segments_max: usize,
+) -> Result<(SegmentTable, LineEnd), ParseError> {
+    let body = bytes.get(start..end).unwrap_or_default();
+    let line_end = match memchr::memchr2(b'\r', b'\n', body) {
+        None => LineEnd::Missing,
+        Some(at) => match body.get(at..) {
+            Some([b'\r', b'\n', ..]) => LineEnd::CrLf,
+            Some([b'\r', ..]) => LineEnd::Cr,
+            _ => LineEnd::Lf,
+        },
+    };
+    let mut cutter = Cutter {
+        body,
+        start,
+        from: 0,
+        table: SegmentTable::default(),
+        segments_max,
+    };
+    if line_end == LineEnd::Lf {
+        for at in memchr2_iter(b'\r', b'\n', body) {
+            cutter.end_at(at)?;
+        }
+    } else {
+        for at in memchr_iter(b'\r', body) {
+            cutter.end_at(at)?;
+        }
+    }
+    cutter.end_at(body.len())?;
+    Ok((cutter.table, line_end))
+}
+
+struct Cutter<'a> {
+    body: &'a [u8],
+    start: usize,
+    from: usize,
+    table: SegmentTable,
+    segments_max: usize,
+}
+
+impl Cutter<'_> {
+    #[inline]
+    fn end_at(&mut self, at: usize) -> Result<(), ParseError> {
+        let mut from = self.from;
+        // An LF right behind a CR belongs to the line end, whatever MSH ended in.
+        if from > 0 && self.body.get(from) == Some(&b'\n') {
+            from += 1;
+        }
+        if from < at {
+            if self.table.as_slice().len() == self.segments_max {
+                let kind = ParseErrorKind::TooManySegments {
+                    max: self.segments_max,
+                };
+                return Err(at_msh(kind, 0, self.start + from));
+            }
+            self.table
+                .push(Span::new(self.start + from, self.start + at));
+        }
+        self.from = at + 1;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn segments(bytes: &[u8]) -> Vec<String> {
+        let message = Message::parse(bytes).unwrap();
+        message
+            .segments()
+            .map(|s| String::from_utf8_lossy(s.as_bytes()).into_owned())
+            .collect()
+    }
+
+    #[track_caller]
+    fn refused(bytes: &[u8], kind: ParseErrorKind, offset: usize) {
+        let error = Message::parse(bytes).unwrap_err();
+        assert_eq!((error.kind, error.offset), (kind, offset));
+    }
+
+    #[test]
+    fn cr_ends_segments_and_a_lone_lf_is_data() {
+        assert_eq!(
+            segments(b"MSH|^~\\&\rOBX|a\nb\rZZZ|1"),
+            ["MSH|^~\\&", "OBX|a\nb", "ZZZ|1"]
+        );
+    }
+
+    #[test]
+    fn crlf_and_lf_are_read() {
+        assert_eq!(segments(b"MSH|^~\\&\r\nPID|1\r\n"), ["MSH|^~\\&", "PID|1"]);
+        assert_eq!(segments(b"MSH|^~\\&\nPID|1\n"), ["MSH|^~\\&", "PID|1"]);
+        assert_eq!(
+            segments(b"MSH|^~\\&\nPID|1\rPV1|1\r\nZ"),
+            ["MSH|^~\\&", "PID|1", "PV1|1", "Z"]
+        );
+        assert_eq!(
+            segments(b"MSH|^~\\&\rPID|1\r\nPV1|1\r\n"),
+            ["MSH|^~\\&", "PID|1", "PV1|1"]
+        );
+    }
+
+    #[test]
+    fn blank_lines_and_frame_bytes_are_stepped_over() {
+        assert_eq!(
+            segments(b"\xEF\xBB\xBF\r\nMSH|^~\\&\r\r\rPID|1\r\r"),
+            ["MSH|^~\\&", "PID|1"]
+        );
+        assert_eq!(
+            segments(b"\x0BMSH|^~\\&\rPID|1\r\x1C\r"),
+            ["MSH|^~\\&", "PID|1"]
+        );
+        assert_eq!(
+            segments(b"\x0BMSH|^~\\&\rPID|1\x1C"),
+            ["MSH|^~\\&", "PID|1"]
+        );
+    }
+
+    #[test]
+    fn more_segments_than_fit_inline_are_kept_in_order() {
+        let mut bytes = b"MSH|^~\\&\r".to_vec();
+        for n in 1..=40 {
+            bytes.extend_from_slice(format!("OBX|{n}\r").as_bytes());
+        }
+        let message = Message::parse(&bytes).unwrap();
+        assert_eq!(message.segment_count(), 41);
+        assert_eq!(message.raw(crate::loc!("OBX[40]-1")), Some(&b"40"[..]));
+    }
+
+    #[test]
+    fn what_is_not_a_message_is_refused_with_its_place() {
+        refused(b"", ParseErrorKind::Empty, 0);
+        refused(b"\r\n", ParseErrorKind::Empty, 2);
+        refused(b"hello", ParseErrorKind::NoHeader, 0);
+        refused(b"PID|1\r", ParseErrorKind::NoHeader, 0);
+        refused(b"MSH", ParseErrorKind::FieldSeparator, 3);
+        refused(b"MSH\r", ParseErrorKind::FieldSeparator, 3);
+        refused(b"MSH|", ParseErrorKind::EncodingCharacters, 4);
+        refused(b"MSH|^|x", ParseErrorKind::EncodingCharacters, 4);
+        refused(b"MSH|^~~&|x", ParseErrorKind::SeparatorCollision, 4);
+        refused(b"\xFF\xFEM\0S\0H\0", ParseErrorKind::WideCharacters, 0);
+        refused(b"M\0S\0H\0|\0", ParseErrorKind::WideCharacters, 0);
+    }
+
+    #[test]
+    fn limits_are_named() {
+        let limits = Limits {
+            message_bytes_max: 30,
+            segments_max: 2,
+        };
+        let long = Message::parse_with(&[b'x'; 31], limits).unwrap_err();
+        assert_eq!(long.kind, ParseErrorKind::TooLong { max: 30 });
+        assert!(Message::parse_with(b"MSH|^~\\&\rA\r", limits).is_ok());
+        let many = Message::parse_with(b"MSH|^~\\&\rA\rB\r", limits).unwrap_err();
+        assert_eq!(
+            (many.kind, many.offset),
+            (ParseErrorKind::TooManySegments { max: 2 }, 11)
+        );
+    }
+
+    #[test]
+    fn a_byte_offset_has_a_name() {
+        let bytes = b"MSH|^~\\&|A\rPID|1||7~8^9\rOBX|1\rOBX|2|TX\r";
+        let message = Message::parse(bytes).unwrap();
+        let at = |needle: &[u8]| {
+            let offset = memchr::memmem::find(bytes, needle).unwrap();
+            message.location_at(offset).unwrap().to_string()
+        };
+        assert_eq!(at(b"PID"), "PID");
+        assert_eq!(at(b"7~"), "PID-3.1.1");
+        assert_eq!(at(b"9\r"), "PID-3[2].2.1");
+        assert_eq!(at(b"TX"), "OBX[2]-2.1.1");
+        assert_eq!(at(b"^~\\&"), "MSH-2");
+        assert_eq!(message.location_at(500), None);
+    }
+
+    #[test]
+    fn debug_shows_no_values() {
+        let message = Message::parse(b"MSH|^~\\&\rPID|1||SECRET\r").unwrap();
+        assert!(!format!("{message:?}").contains("SECRET"));
+    }
+}
