@@ -1,0 +1,42 @@
+//! [`ClientConfig`]: every size and every wait of a client.
+
+use std::time::Duration;
+
+use crate::{Framing, Limits};
+
+/// Every size and every wait of a client.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// Sizes of what is sent and of what is taken as an answer.
+    pub limits: Limits,
+    /// How forgiving the decoder of answers is.
+    pub framing: Framing,
+    /// Looking up the name and connecting, TLS handshake included. Default 10 s.
+    pub connect_timeout: Duration,
+    /// Handing one message to the network. Default 30 s.
+    pub write_timeout: Duration,
+    /// From then until the first byte of the answer. Default 30 s.
+    pub first_byte_timeout: Duration,
+    /// From then until the last byte of the answer. Default 60 s.
+    pub answer_timeout: Duration,
+    /// Silence after which TCP probes whether the peer still lives; a dead one is found after
+    /// twice this time. `None` leaves probes off. Default 30 s.
+    pub keepalive: Option<Duration>,
+    /// A [`Link`](super::Link) closes its connection after every answer.
+    pub one_message_per_connection: bool,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            framing: Framing::default(),
+            connect_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            first_byte_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(60),
+            keepalive: Some(Duration::from_secs(30)),
+            one_message_per_connection: false,
+        }
+    }
+}

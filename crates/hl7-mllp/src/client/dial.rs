@@ -1,0 +1,104 @@
+//! [`Dial`]: how a connection to the receiver is made.
+
+use std::{future::Future, io};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, ToSocketAddrs, lookup_host},
+    time::timeout,
+};
+
+use crate::{
+    client::{ClientConfig, ExchangeError},
+    server::prepare_tcp,
+};
+
+/// Makes connections to one receiver. [`TcpDialer`] is one; tests script others.
+pub trait Dial: Send + Sync {
+    /// The connection.
+    type Io: AsyncRead + AsyncWrite + Send + Unpin;
+
+    /// Makes one connection within `config.connect_timeout`.
+    fn dial(
+        &self,
+        config: &ClientConfig,
+    ) -> impl Future<Output = Result<Self::Io, ExchangeError>> + Send;
+}
+
+/// Connects over TCP, in the clear. The name is looked up anew for every connection.
+#[derive(Debug, Clone)]
+pub struct TcpDialer {
+    address: String,
+}
+
+impl TcpDialer {
+    /// To `host:port`.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+        }
+    }
+}
+
+impl Dial for TcpDialer {
+    type Io = TcpStream;
+
+    async fn dial(&self, config: &ClientConfig) -> Result<TcpStream, ExchangeError> {
+        connect_tcp(&*self.address, config).await
+    }
+}
+
+/// Tries every address the name has, until one answers.
+pub(super) async fn connect_tcp(
+    address: impl ToSocketAddrs,
+    config: &ClientConfig,
+) -> Result<TcpStream, ExchangeError> {
+    let connected = async {
+        let addresses = lookup_host(address).await.map_err(of_lookup)?;
+        let mut last = ExchangeError::NameNotFound(io::ErrorKind::NotFound.into());
+        for address in addresses {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    prepare_tcp(&stream, config.keepalive).map_err(ExchangeError::Connect)?;
+                    return Ok(stream);
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    last = ExchangeError::Refused;
+                }
+                Err(error) => last = ExchangeError::Connect(error),
+            }
+        }
+        Err(last)
+    };
+    timeout(config.connect_timeout, connected)
+        .await
+        .unwrap_or(Err(ExchangeError::ConnectTimeout))
+}
+
+/// A name server that cannot be reached says nothing about the name. The C library tells the two
+/// apart, but the error's text is all of it that gets here.
+fn of_lookup(error: io::Error) -> ExchangeError {
+    let text = error.to_string().to_ascii_lowercase();
+    if text.contains("temporary failure") || text.contains("try again") {
+        ExchangeError::Connect(error)
+    } else {
+        ExchangeError::NameNotFound(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_name_that_does_not_exist_is_permanent() {
+        let lookup = |text: &str| of_lookup(io::Error::other(text)).is_permanent();
+        assert!(lookup(
+            "failed to lookup address information: Name or service not known"
+        ));
+        assert!(!lookup(
+            "failed to lookup address information: Temporary failure in name resolution"
+        ));
+        assert!(!lookup("failed to lookup address information: Try again"));
+    }
+}

@@ -1,0 +1,114 @@
+//! [`Link`]: exchanges over a connection that is made anew when it must be.
+
+use std::fmt;
+
+use tokio::time::sleep;
+
+use crate::{
+    RetryPolicy,
+    client::{Client, ClientConfig, Dial, Exchange, ExchangeError, TcpDialer},
+};
+
+/// A receiver, connected to when there is something to send. The connection is kept between
+/// messages as long as nothing casts doubt on it.
+pub struct Link<D: Dial = TcpDialer> {
+    dialer: D,
+    config: ClientConfig,
+    client: Option<Client<D::Io>>,
+}
+
+impl<D: Dial> fmt::Debug for Link<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("connected", &self.is_connected())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// To `host:port`, in the clear. Nothing is connected yet.
+    pub fn new(address: impl Into<String>, config: ClientConfig) -> Self {
+        Self::through(TcpDialer::new(address), config)
+    }
+}
+
+impl<D: Dial> Link<D> {
+    /// Over the connections that `dialer` makes.
+    pub fn through(dialer: D, config: ClientConfig) -> Self {
+        Self {
+            dialer,
+            config,
+            client: None,
+        }
+    }
+
+    /// Whether a connection is being kept.
+    pub fn is_connected(&self) -> bool {
+        self.client.as_ref().is_some_and(Client::is_usable)
+    }
+
+    /// Sends one message once and returns its answer, connecting first if need be. A kept
+    /// connection that turns out to be closed is replaced, since nothing was sent over it.
+    pub async fn submit(&mut self, frame: &[u8]) -> Result<Exchange, ExchangeError> {
+        if let Some(mut kept) = self.client.take().filter(Client::is_usable) {
+            match kept.submit(frame).await {
+                Err(ExchangeError::Stale | ExchangeError::Unexpected) => {}
+                ended => return self.keep(kept, ended).await,
+            }
+        }
+        let stream = self.dialer.dial(&self.config).await?;
+        let mut client = Client::over(stream, self.config.clone());
+        let ended = client.submit(frame).await;
+        self.keep(client, ended).await
+    }
+
+    /// Sends one message until the receiver has answered it: the same bytes, after the waits of
+    /// `policy`, each time no answer came. Any verdict ends it, and so does an error that
+    /// [is permanent](ExchangeError::is_permanent).
+    ///
+    /// `random` picks each wait's place within the policy's bounds. `failed` hears of every
+    /// failure and how many there were in a row, to raise an alarm.
+    ///
+    /// Dropping the future gives up; the outcome is then unknown.
+    pub async fn deliver(
+        &mut self,
+        frame: &[u8],
+        policy: &RetryPolicy,
+        mut random: impl FnMut() -> u64,
+        mut failed: impl FnMut(u32, &ExchangeError),
+    ) -> Result<Exchange, ExchangeError> {
+        let mut failures = 0;
+        loop {
+            let error = match self.submit(frame).await {
+                Ok(exchange) => return Ok(exchange),
+                Err(error) => error,
+            };
+            failures += 1;
+            failed(failures, &error);
+            if error.is_permanent() || policy.attempts_max.is_some_and(|max| failures >= max) {
+                return Err(error);
+            }
+            sleep(policy.delay(failures, random())).await;
+        }
+    }
+
+    /// Closes the connection, if one is kept, in good order. The link can be used again.
+    pub async fn close(&mut self) {
+        if let Some(client) = self.client.take() {
+            client.close().await;
+        }
+    }
+
+    async fn keep(
+        &mut self,
+        client: Client<D::Io>,
+        ended: Result<Exchange, ExchangeError>,
+    ) -> Result<Exchange, ExchangeError> {
+        if self.config.one_message_per_connection {
+            client.close().await;
+        } else if client.is_usable() {
+            self.client = Some(client);
+        }
+        ended
+    }
+}

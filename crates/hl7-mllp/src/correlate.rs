@@ -1,0 +1,158 @@
+//! [`Correlate`]: which answer belongs to which message, found in the raw bytes.
+//!
+//! This is the one place of the crate that looks into a message, and it looks only at MSH-1,
+//! MSH-10, MSA-1 and MSA-2.
+
+/// Tells a [`Client`](crate::client::Client) which answer belongs to which message.
+pub trait Correlate: Send + Sync {
+    /// The id under which the message expects its answer, or `None` if it has none.
+    fn control_id<'a>(&self, frame: &'a [u8]) -> Option<&'a [u8]>;
+
+    /// What an answer says and about which message, or `None` if it is no acknowledgement.
+    fn acknowledgement<'a>(&self, frame: &'a [u8]) -> Option<Acknowledgement<'a>>;
+}
+
+/// The first two fields of an MSA segment, as raw bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acknowledgement<'a> {
+    /// MSA-1: AA, AE, AR, CA, CE or CR.
+    pub code: &'a [u8],
+    /// MSA-2: the control id of the message answered.
+    pub control_id: &'a [u8],
+}
+
+/// What an acknowledgement code says about the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// AA or CA.
+    Accepted,
+    /// AE or CE.
+    Error,
+    /// AR or CR.
+    Rejected,
+}
+
+impl Verdict {
+    /// The verdict of an MSA-1 code (HL7 table 0008).
+    pub const fn from_code(code: &[u8]) -> Option<Self> {
+        match code {
+            b"AA" | b"CA" => Some(Self::Accepted),
+            b"AE" | b"CE" => Some(Self::Error),
+            b"AR" | b"CR" => Some(Self::Rejected),
+            _ => None,
+        }
+    }
+}
+
+/// HL7 v2: MSH-10 of the message against MSA-2 of the answer.
+///
+/// Segments end at CR or LF. The separator is each message's own MSH-1, the ids are compared as
+/// the bytes they are.
+///
+/// ```
+/// use hl7_mllp::correlate::{Correlate, Hl7, Verdict};
+///
+/// let order = b"MSH|^~\\&|RIS|H|PACS|H|20240301||ORM^O01|42|P|2.3\rPID|||7\r";
+/// let answer = b"MSH|^~\\&|PACS|H|RIS|H|20240301||ACK^O01|9|P|2.3\rMSA|AA|42|Order registered.\r";
+///
+/// let ack = Hl7.acknowledgement(answer).unwrap();
+/// assert_eq!(Hl7.control_id(order), Some(ack.control_id));
+/// assert_eq!(Verdict::from_code(ack.code), Some(Verdict::Accepted));
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Hl7;
+
+impl Correlate for Hl7 {
+    fn control_id<'a>(&self, frame: &'a [u8]) -> Option<&'a [u8]> {
+        let (separator, header) = header(frame)?;
+        // MSH-1 is the separator itself, so MSH-10 is the ninth piece after it.
+        header
+            .split(|byte| *byte == separator)
+            .nth(8)
+            .filter(|id| !id.is_empty())
+    }
+
+    fn acknowledgement<'a>(&self, frame: &'a [u8]) -> Option<Acknowledgement<'a>> {
+        let (separator, _) = header(frame)?;
+        let msa = segments(frame)
+            .skip(1)
+            .find_map(|segment| segment.strip_prefix(b"MSA")?.strip_prefix(&[separator]))?;
+        let mut fields = msa.split(|byte| *byte == separator);
+        let code = fields.next().unwrap_or_default();
+        let control_id = fields.next().unwrap_or_default();
+        Some(Acknowledgement { code, control_id })
+    }
+}
+
+/// The field separator and the rest of the MSH segment after it.
+fn header(frame: &[u8]) -> Option<(u8, &[u8])> {
+    match segments(frame).next()?.strip_prefix(b"MSH")? {
+        [separator, header @ ..] => Some((*separator, header)),
+        [] => None,
+    }
+}
+
+fn segments(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
+    frame.split(|byte| matches!(byte, b'\r' | b'\n'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_id(frame: &[u8], expected: Option<&[u8]>) {
+        assert_eq!(Hl7.control_id(frame), expected);
+    }
+
+    #[track_caller]
+    fn check_ack(frame: &[u8], expected: Option<(&[u8], &[u8])>) {
+        let found = Hl7
+            .acknowledgement(frame)
+            .map(|ack| (ack.code, ack.control_id));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_control_id_is_field_ten() {
+        check_id(b"MSH|^~\\&|A|B|C|D|E||ORM^O01|ID 1|P|2.3\r", Some(b"ID 1"));
+    }
+
+    #[test]
+    fn the_separator_is_the_messages_own() {
+        check_id(b"MSH#^~\\&#A#B#C#D#E##ORM^O01#X|1#P#2.3\r", Some(b"X|1"));
+        check_ack(b"MSH#^~\\&#A\rMSA#AA#7#ok\r", Some((b"AA", b"7")));
+    }
+
+    #[test]
+    fn the_header_may_end_at_field_ten() {
+        check_id(b"MSH|^~\\&|A|B|C|D|E||ORM^O01|X", Some(b"X"));
+        check_id(b"MSH|^~\\&|A|B|C|D|E||ORM^O01|X\nPID|1", Some(b"X"));
+    }
+
+    #[test]
+    fn no_id_is_none() {
+        check_id(b"MSH|^~\\&|A|B|C|D|E||ORM^O01||P\r", None);
+        check_id(b"MSH|^~\\&|A|B|C|D|E\rPID|||||||||||\r", None);
+        check_id(b"PID|1", None);
+        check_id(b"MSH", None);
+        check_id(b"", None);
+    }
+
+    #[test]
+    fn msa_may_stand_after_other_segments_and_line_feeds() {
+        check_ack(b"MSH|^~\\&|A\r\nSFT|x\r\nMSA|AE|7\r\n", Some((b"AE", b"7")));
+    }
+
+    #[test]
+    fn an_msa_without_an_id_has_an_empty_one() {
+        check_ack(b"MSH|^~\\&|A\rMSA|AR\r", Some((b"AR", b"")));
+    }
+
+    #[test]
+    fn no_msa_is_none() {
+        check_ack(b"MSH|^~\\&|A\rMSAX|AA|7\r", None);
+        check_ack(b"MSA|AA|7\r", None);
+        check_ack(b"MSH|^~\\&|MSA|AA|7", None);
+    }
+}

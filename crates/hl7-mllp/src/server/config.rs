@@ -1,0 +1,68 @@
+//! [`ServerConfig`]: every size and every wait of a server.
+
+use std::time::Duration;
+
+use crate::{Framing, Limits, server::AddressRange};
+
+/// Every size and every wait of a server. The defaults suit a department; nothing is unbounded
+/// but the idle wait.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Frame and junk sizes.
+    pub limits: Limits,
+    /// How forgiving the decoder is.
+    pub framing: Framing,
+    /// Recoverable framing errors in a row, without a good frame between them, after which the
+    /// link is closed. Default 8; 0 closes at the first.
+    pub frame_errors_max: u32,
+    /// Connections open at once. Default 1,024. 1 refuses every second connection.
+    pub connections_max: usize,
+    /// Connections open at once from one address. Default 256.
+    pub connections_per_address_max: usize,
+    /// Frames of one connection that may wait for their answers at once. Default 16; 1 hands
+    /// over a frame only when the one before it has been answered.
+    pub in_flight_max: usize,
+    /// From a frame's first byte to its last. Default 30 s.
+    pub frame_deadline: Duration,
+    /// How long a connection may stay silent with nothing in hand. `None`, the default, is for
+    /// ever: radiology systems keep a link open over a quiet night.
+    pub idle_timeout: Option<Duration>,
+    /// How long the peer may refuse to take any byte of an answer. Default 30 s.
+    pub write_timeout: Duration,
+    /// From the shutdown signal until what still runs is cut off. Default 10 s.
+    pub drain_deadline: Duration,
+    /// From accepting a connection to the end of its TLS handshake. Default 10 s.
+    pub handshake_deadline: Duration,
+    /// Unfinished frames of all connections together. Default 64 MiB. Past it the connection
+    /// with the largest one is closed.
+    pub unfinished_bytes_max: usize,
+    /// Close each connection after the answer to its first frame.
+    pub one_message_per_connection: bool,
+    /// Who may connect. Empty, the default, is everybody.
+    pub allow: Vec<AddressRange>,
+    /// Silence after which TCP probes whether the peer still lives; a dead one is found after
+    /// twice this time. `None` leaves probes off. Default 30 s.
+    pub keepalive: Option<Duration>,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            framing: Framing::default(),
+            frame_errors_max: 8,
+            connections_max: 1024,
+            connections_per_address_max: 256,
+            in_flight_max: 16,
+            frame_deadline: Duration::from_secs(30),
+            idle_timeout: None,
+            write_timeout: Duration::from_secs(30),
+            drain_deadline: Duration::from_secs(10),
+            handshake_deadline: Duration::from_secs(10),
+            unfinished_bytes_max: 64 * 1024 * 1024,
+            one_message_per_connection: false,
+            allow: Vec::new(),
+            keepalive: Some(Duration::from_secs(30)),
+        }
+    }
+}

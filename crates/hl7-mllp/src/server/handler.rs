@@ -1,0 +1,117 @@
+//! [`Handler`]: what a server does with a frame.
+
+use std::{
+    fmt,
+    future::{Future, Ready, ready},
+    net::SocketAddr,
+};
+
+use bytes::Bytes;
+
+/// One frame as it came in. `Debug` shows its length, never its bytes.
+#[derive(Clone)]
+pub struct Request {
+    /// The payload of the block, without its framing bytes.
+    pub frame: Bytes,
+    /// Who sent it.
+    pub peer: SocketAddr,
+    /// The connection it came over; ids are not reused while the server runs.
+    pub connection: u64,
+    /// Its place among the frames of that connection, 1 for the first.
+    pub received_sequence: u64,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("frame_bytes", &self.frame.len())
+            .field("peer", &self.peer)
+            .field("connection", &self.connection)
+            .field("received_sequence", &self.received_sequence)
+            .finish()
+    }
+}
+
+/// What goes back for one frame. `Debug` shows lengths, never bytes.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// One frame, and the connection stays open.
+    Reply(Bytes),
+    /// One frame, and then the connection is closed. Later frames of it get no answer.
+    ReplyAndClose(Bytes),
+    /// Nothing: the frame asks for no answer.
+    Nothing,
+    /// Nothing, and the connection is closed.
+    Close,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reply(frame) => write!(f, "Reply({} bytes)", frame.len()),
+            Self::ReplyAndClose(frame) => write!(f, "ReplyAndClose({} bytes)", frame.len()),
+            Self::Nothing => f.write_str("Nothing"),
+            Self::Close => f.write_str("Close"),
+        }
+    }
+}
+
+/// Answers frames, in two phases so that a connection can have several in hand.
+///
+/// [`accept`](Self::accept) is called for every frame in order, and awaited before the next frame
+/// of the same connection is accepted; while it waits the peer feels back-pressure. The future it
+/// returns is the second phase: those of one connection run beside each other, and their answers
+/// leave in the order of the frames.
+///
+/// When a connection ends early its futures are dropped. A panic in either phase closes that
+/// connection alone, after [`failure`](Self::failure) had its say.
+///
+/// [`handler_fn`] makes one from a plain async function.
+pub trait Handler: Send + Sync + 'static {
+    /// The second phase: resolves to the answer.
+    type Pending: Future<Output = Answer> + Send + 'static;
+
+    /// Takes one frame on.
+    fn accept(&self, request: Request) -> impl Future<Output = Self::Pending> + Send;
+
+    /// A last, negative answer to `frame`, whose future panicked. `None`, the default, closes
+    /// without one.
+    fn failure(&self, frame: &Bytes) -> Option<Bytes> {
+        let _ = frame;
+        None
+    }
+}
+
+/// A [`Handler`] that answers the frames of a connection one after another; see [`handler_fn`].
+#[derive(Clone)]
+pub struct HandlerFn<F>(F);
+
+impl<F> fmt::Debug for HandlerFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HandlerFn")
+    }
+}
+
+/// Makes a [`Handler`] from an async function. The frames of one connection are answered strictly
+/// one after another.
+pub fn handler_fn<F, A>(answer: F) -> HandlerFn<F>
+where
+    F: Fn(Request) -> A + Send + Sync + 'static,
+    A: Future<Output = Answer> + Send,
+{
+    HandlerFn(answer)
+}
+
+impl<F, A> Handler for HandlerFn<F>
+where
+    F: Fn(Request) -> A + Send + Sync + 'static,
+    A: Future<Output = Answer> + Send,
+{
+    type Pending = Ready<Answer>;
+
+    fn accept(&self, request: Request) -> impl Future<Output = Ready<Answer>> + Send {
+        let answer = (self.0)(request);
+        async move { ready(answer.await) }
+    }
+}

@@ -1,0 +1,80 @@
+//! Bytes from a socket and to it: no buffer while nothing comes, no flush forgotten.
+
+use std::{
+    future::poll_fn,
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// One read's worth of room on the stack.
+const FIRST_READ_BYTES: usize = 8 * 1024;
+/// The most room one read of a long frame gets.
+const LONG_READ_BYTES: usize = 128 * 1024;
+
+/// Appends what one read brings; 0 says that the stream has ended. Cancel-safe.
+pub(crate) async fn fill<R: AsyncRead + Unpin>(
+    reader: &mut R,
+    buffer: &mut BytesMut,
+) -> io::Result<usize> {
+    poll_fn(|cx| poll_fill(Pin::new(reader), cx, buffer)).await
+}
+
+/// An idle connection holds no buffer: the bytes of a first read come by way of the stack and
+/// are copied once. The rest of a long frame is read into the buffer directly, in reads that grow
+/// with it.
+pub(crate) fn poll_fill<R: AsyncRead>(
+    reader: Pin<&mut R>,
+    cx: &mut Context<'_>,
+    buffer: &mut BytesMut,
+) -> Poll<io::Result<usize>> {
+    if buffer.len() < FIRST_READ_BYTES {
+        let mut room = [MaybeUninit::<u8>::uninit(); FIRST_READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut room);
+        ready!(reader.poll_read(cx, &mut read))?;
+        buffer.extend_from_slice(read.filled());
+        return Poll::Ready(Ok(read.filled().len()));
+    }
+    buffer.reserve(buffer.len().min(LONG_READ_BYTES));
+    tokio_util::io::poll_read_buf(reader, cx, buffer)
+}
+
+/// Bytes on their way out.
+#[derive(Debug, Default)]
+pub(crate) struct Unsent {
+    pub(crate) bytes: BytesMut,
+    /// Written but perhaps still in a buffer of the stream, as with TLS.
+    unflushed: bool,
+}
+
+impl Unsent {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && !self.unflushed
+    }
+
+    /// Writes some, or flushes when all is written. Resolves at every step forward.
+    pub(crate) fn poll_send<W: AsyncWrite>(
+        &mut self,
+        mut writer: Pin<&mut W>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.bytes.is_empty() {
+            let written = tokio_util::io::poll_write_buf(writer.as_mut(), cx, &mut self.bytes);
+            if ready!(written)? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.unflushed = true;
+            if !self.bytes.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        ready!(writer.poll_flush(cx))?;
+        self.unflushed = false;
+        self.bytes = BytesMut::new();
+        Poll::Ready(Ok(()))
+    }
+}

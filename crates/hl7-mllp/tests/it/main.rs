@@ -1,0 +1,7 @@
+//! The crate through its public door: real sockets, and pretend peers on a clock of their own.
+#![cfg(test)]
+
+mod client;
+mod pains;
+mod peers;
+mod server;
