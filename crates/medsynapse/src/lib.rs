@@ -1,1 +1,24 @@
-//! The Medsynapse PACS Broker conformance statement as code: orders, patients, reports and their HL7 mapping.
+#![doc = include_str!("../README.md")]
+
+mod change;
+mod effect;
+mod id;
+pub mod interpret;
+pub mod map;
+mod order;
+mod person_name;
+mod profile;
+mod rejection;
+pub mod render;
+mod report;
+
+pub use change::{Change, OrderControl, PatientMerge, PatientUpdate, RegisterOrder, Segments};
+pub use effect::Effect;
+pub use id::{AccessionNumber, InvalidId, PatientId, StudyInstanceUid};
+pub use interpret::{Facts, Interpretation, interpret};
+pub use map::{Attribute, Attributes, Patch, Patches};
+pub use order::{Order, OrderState};
+pub use person_name::PersonName;
+pub use profile::{Preset, Profile};
+pub use rejection::{Finding, Rejection, Warning};
+pub use report::{Report, ReportFormat};

@@ -1,0 +1,348 @@
+//! The field mapping of the conformance statement: one row an attribute, read both ways.
+//!
+//! The same rows read an order from a message, write it into one, name the
+//! columns and the JSON members, and make the page `docs/reference/field-mapping.md`.
+
+use core::fmt;
+use std::fmt::Write as _;
+
+use hl7_message::{Location, loc};
+
+/// How the value of an attribute is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text of one leaf.
+    Text,
+    /// An XPN: all components of the first repetition.
+    Name,
+    /// A TS that reaches the day at least.
+    DateTime,
+    /// A TS that reaches the day at least, of which only the day counts.
+    Date,
+    /// A decimal number.
+    Decimal,
+    /// A code of table 0001.
+    Sex,
+    /// A modality code.
+    Modality,
+    /// A UID.
+    Uid,
+}
+
+/// One row of the mapping.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// Which attribute of an order this is.
+    pub attribute: Attribute,
+    /// Its name in the conformance statement.
+    pub name: &'static str,
+    /// Its name in databases and logs.
+    pub column: &'static str,
+    /// Where it stands; the first place that says anything counts.
+    pub sources: &'static [Location],
+    /// How it is read.
+    pub kind: Kind,
+    /// Whether a new order without it is refused.
+    pub mandatory: bool,
+    /// Most characters, for values that become DICOM values and are never cut.
+    pub characters_max: Option<usize>,
+}
+
+macro_rules! rows {
+    ($($variant:ident $name:literal $column:literal [$($at:literal),+] $kind:ident
+       $mandatory:literal $max:expr;)*) => {
+        /// An attribute of an order, as the conformance statement lists them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Attribute {
+            $(#[doc = $name] $variant,)*
+        }
+
+        /// The mapping, in the order of the conformance statement.
+        pub static ROWS: [Row; Attribute::COUNT] = [
+            $(Row {
+                attribute: Attribute::$variant,
+                name: $name,
+                column: $column,
+                sources: &[$(loc!($at)),+],
+                kind: Kind::$kind,
+                mandatory: $mandatory,
+                characters_max: $max,
+            },)*
+        ];
+
+        impl Attribute {
+            /// How many there are.
+            pub const COUNT: usize = [$(stringify!($variant)),*].len();
+
+            /// All of them, in the order of the conformance statement.
+            pub const ALL: [Self; Self::COUNT] = [$(Self::$variant),*];
+
+            /// Its row.
+            pub fn row(self) -> &'static Row {
+                match self {
+                    $(Self::$variant => {
+                        const INDEX: usize = Attribute::$variant as usize;
+                        const { assert!(INDEX < Attribute::COUNT) };
+                        &ROWS[INDEX]
+                    })*
+                }
+            }
+        }
+    };
+}
+
+rows! {
+    AccessionNumber "Accession Number" "accession_number" ["OBR-2.1"] Text true Some(16);
+    PatientId "Patient ID" "patient_id" ["PID-3.1"] Text true Some(64);
+    PatientName "Patient Name" "patient_name" ["PID-5.1"] Name true None;
+    PatientSex "Patient Sex" "patient_sex" ["PID-8.1"] Sex true None;
+    Modality "Modality" "modality" ["OBR-24.1"] Modality true None;
+    ScheduledStationAeTitle "Scheduled Station AE Title" "scheduled_station_ae_title"
+        ["OBR-21.1"] Text true Some(16);
+    ScheduledStationName "Scheduled Station Name" "scheduled_station_name"
+        ["OBR-18.1"] Text true None;
+    ScheduledStart "Scheduled Procedure Step Start Date Time" "scheduled_start"
+        ["OBR-36.1"] DateTime true None;
+    ScheduledProcedureStepId "Scheduled Procedure Step ID" "scheduled_procedure_step_id"
+        ["OBR-4.1"] Text true Some(16);
+    ScheduledProcedureStepDescription "Scheduled Procedure Step Description"
+        "scheduled_procedure_step_description" ["OBR-4.2"] Text true None;
+    RequestedProcedureId "Requested Procedure ID" "requested_procedure_id"
+        ["OBR-19.1"] Text true None;
+    RequestedProcedureDescription "Requested Procedure Description"
+        "requested_procedure_description" ["OBR-15.1"] Text true None;
+    AdmissionId "Admission ID" "admission_id" ["PID-18.1"] Text false None;
+    PatientWeight "Patient Weight" "patient_weight" ["PV1-20.1"] Decimal false None;
+    PatientBirthDate "Patient Birth Date" "birth_date" ["PID-7.1"] Date false None;
+    ReferringPhysician "Referring Physician Name" "referring_physician"
+        ["PV1-8.2"] Text false None;
+    RequestingPhysician "Requesting Physician" "requesting_physician"
+        ["ORC-12.2"] Text false None;
+    PerformingPhysician "Scheduled Performing Physician Name" "performing_physician"
+        ["OBR-34.1"] Text false None;
+    Location "Scheduled Procedure Step Location" "location" ["OBR-20.1"] Text false None;
+    Reason "Reason For Requested Procedure" "reason" ["OBR-31.2", "OBR-31.1"] Text false None;
+    Priority "Requested Procedure Priority" "priority" ["OBR-5.1"] Text false None;
+    InstitutionName "Institution Name" "institution_name" ["ORC-17.2"] Text false None;
+    StudyInstanceUid "Study Instance UID" "study_instance_uid" ["ZDS-1.1"] Uid false None;
+}
+
+/// The modality codes of the conformance statement; DICOM has more.
+pub const MODALITIES: [&str; 19] = [
+    "CR", "CT", "DX", "ES", "GM", "IO", "MG", "MR", "NM", "PX", "RF", "OT", "PT", "SC", "SM", "US",
+    "XA", "XC", "ECG",
+];
+
+impl Row {
+    /// Where the attribute is written.
+    pub fn location(&self) -> Location {
+        self.sources.first().copied().unwrap_or(loc!("OBR"))
+    }
+}
+
+/// The attributes of an order that are known, as text.
+///
+/// Names are XPN under the usual delimiters, dates as HL7 writes them.
+/// `Debug` shows which are known, not what they say.
+///
+/// ```
+/// use medsynapse::{Attribute, Attributes};
+///
+/// let mut attributes = Attributes::default();
+/// attributes.set(Attribute::Modality, "CT");
+/// assert_eq!(attributes.get(Attribute::Modality), Some("CT"));
+/// assert_eq!(attributes.get(Attribute::Reason), None);
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Attributes {
+    values: [Option<Box<str>>; Attribute::COUNT],
+}
+
+impl Attributes {
+    /// The value of one, if it is known.
+    pub fn get(&self, attribute: Attribute) -> Option<&str> {
+        self.values.get(attribute as usize)?.as_deref()
+    }
+
+    /// Sets one; empty text makes it unknown.
+    pub fn set(&mut self, attribute: Attribute, text: &str) {
+        self.put(
+            attribute,
+            if text.is_empty() {
+                None
+            } else {
+                Some(text.into())
+            },
+        );
+    }
+
+    /// Makes one unknown.
+    pub fn clear(&mut self, attribute: Attribute) {
+        self.put(attribute, None);
+    }
+
+    fn put(&mut self, attribute: Attribute, value: Option<Box<str>>) {
+        if let Some(slot) = self.values.get_mut(attribute as usize) {
+            *slot = value;
+        }
+    }
+
+    /// Those that are known, in the order of the conformance statement.
+    pub fn iter(&self) -> impl Iterator<Item = (Attribute, &str)> {
+        Attribute::ALL
+            .into_iter()
+            .zip(&self.values)
+            .filter_map(|(attribute, value)| Some((attribute, value.as_deref()?)))
+    }
+
+    /// Keeps, clears and sets as `patches` say.
+    pub fn apply(&mut self, patches: &Patches) {
+        for attribute in Attribute::ALL {
+            match patches.get(attribute) {
+                Patch::Keep => {}
+                Patch::Clear => self.clear(attribute),
+                Patch::Set(text) => self.set(attribute, text),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.iter().map(|(attribute, _)| attribute))
+            .finish()
+    }
+}
+
+/// What a message says about one attribute.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum Patch {
+    /// Nothing: keep what is known.
+    #[default]
+    Keep,
+    /// `""`: forget it.
+    Clear,
+    /// Text: set it.
+    Set(Box<str>),
+}
+
+impl fmt::Debug for Patch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keep => "Keep",
+            Self::Clear => "Clear",
+            Self::Set(_) => "Set(…)",
+        })
+    }
+}
+
+/// What a message says about every attribute of an order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Patches {
+    values: [Patch; Attribute::COUNT],
+}
+
+impl Patches {
+    /// What it says about one.
+    pub fn get(&self, attribute: Attribute) -> &Patch {
+        self.values.get(attribute as usize).unwrap_or(&Patch::Keep)
+    }
+
+    /// The text that it sets, if it sets one.
+    pub fn text(&self, attribute: Attribute) -> Option<&str> {
+        match self.get(attribute) {
+            Patch::Set(text) => Some(text),
+            Patch::Keep | Patch::Clear => None,
+        }
+    }
+
+    /// Says something about one.
+    pub fn put(&mut self, attribute: Attribute, patch: Patch) {
+        if let Some(slot) = self.values.get_mut(attribute as usize) {
+            *slot = patch;
+        }
+    }
+}
+
+/// The mapping as a page of Markdown, for `docs/reference/field-mapping.md`.
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# Field mapping\n\n\
+         Where each attribute of an order stands in ORM^O01 (and, as far as it is sent, in \
+         ORU^R01). A new order without a mandatory attribute is refused with AR, and the answer \
+         names every one that is missing. This page is made from `medsynapse::map::ROWS`; a test \
+         keeps it true.\n\n\
+         | attribute | position | mandatory | at most | column |\n|---|---|---|---|---|\n",
+    );
+    for row in &ROWS {
+        let places: Vec<String> = row
+            .sources
+            .iter()
+            .map(|at| match row.kind {
+                Kind::Name => format!("`{}-{}`", at.segment_id(), at.field_number().unwrap_or(0)),
+                _ => format!("`{at}`"),
+            })
+            .collect();
+        let mandatory = if row.mandatory { "yes" } else { "" };
+        let max = row
+            .characters_max
+            .map_or(String::new(), |max| format!("{max} characters"));
+        let (name, column) = (row.name, row.column);
+        let places = places.join(", else ");
+        let _ = writeln!(
+            page,
+            "| {name} | {places} | {mandatory} | {max} | `{column}` |"
+        );
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_in_the_order_of_their_attributes() {
+        for (index, row) in ROWS.iter().enumerate() {
+            assert_eq!(row.attribute as usize, index);
+            assert_eq!(row.attribute.row().name, row.name);
+        }
+    }
+
+    /// Written down from the conformance statement, independently of the table.
+    #[test]
+    fn mandatory_positions_are_those_of_the_statement() {
+        let mut mandatory: Vec<String> = ROWS
+            .iter()
+            .filter(|row| row.mandatory)
+            .map(|row| row.location().to_string())
+            .collect();
+        mandatory.sort();
+        assert_eq!(
+            mandatory,
+            [
+                "OBR-15.1", "OBR-18.1", "OBR-19.1", "OBR-2.1", "OBR-21.1", "OBR-24.1", "OBR-36.1",
+                "OBR-4.1", "OBR-4.2", "PID-3.1", "PID-5.1", "PID-8.1",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_reference_page_is_current() {
+        let page = include_str!("../../../docs/reference/field-mapping.md");
+        assert_eq!(
+            page,
+            reference(),
+            "write the right side to docs/reference/field-mapping.md"
+        );
+    }
+
+    #[test]
+    fn debug_shows_no_values() {
+        let mut attributes = Attributes::default();
+        attributes.set(Attribute::PatientName, "SECRET");
+        assert!(!format!("{attributes:?}").contains("SECRET"));
+        assert!(!format!("{:?}", Patch::Set("SECRET".into())).contains("SECRET"));
+    }
+}
