@@ -11,6 +11,8 @@ pub mod retry;
 pub mod server;
 #[cfg(feature = "net")]
 mod stream;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 #[cfg(feature = "net")]
 pub use client::{Client, ClientConfig, Exchange, ExchangeError, Link};

@@ -31,7 +31,7 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             first: Duration::from_secs(1),
-            cap: Duration::from_secs(60),
+            cap: Duration::from_mins(1),
             attempts_max: None,
         }
     }
@@ -45,7 +45,7 @@ impl RetryPolicy {
         let doublings = failures.saturating_sub(1).min(31);
         let whole = self.first.saturating_mul(1 << doublings).min(self.cap);
         let half = whole / 2;
-        let span = u64::try_from((whole - half).as_nanos()).unwrap_or(u64::MAX);
+        let span = u64::try_from(whole.saturating_sub(half).as_nanos()).unwrap_or(u64::MAX);
         // The high half of the product is `random` scaled to 0..=span, without a division's bias.
         let share = (u128::from(random) * (u128::from(span) + 1)) >> 64;
         half + Duration::from_nanos(u64::try_from(share).unwrap_or(span))

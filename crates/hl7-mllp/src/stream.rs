@@ -6,11 +6,17 @@ use std::{
     mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    time::timeout,
+};
 
+/// How long the peer gets to close after the last byte.
+const LINGER: Duration = Duration::from_millis(500);
 /// One read's worth of room on the stack.
 const FIRST_READ_BYTES: usize = 8 * 1024;
 /// The most room one read of a long frame gets.
@@ -41,6 +47,23 @@ pub(crate) fn poll_fill<R: AsyncRead>(
     }
     buffer.reserve(buffer.len().min(LONG_READ_BYTES));
     tokio_util::io::poll_read_buf(reader, cx, buffer)
+}
+
+/// Closes so that what was sent last arrives.
+///
+/// Closing on unread bytes resets a connection, and a reset takes away what the peer has not read
+/// yet. So this says goodbye first and then reads, for a little while, until the peer closes too.
+pub(crate) async fn hang_up<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    let closed = async {
+        let mut ignored = BytesMut::new();
+        stream.shutdown().await?;
+        while fill(&mut stream, &mut ignored).await? > 0 {
+            ignored.clear();
+        }
+        io::Result::Ok(())
+    };
+    // However it ends, the connection is over.
+    let _ = timeout(LINGER, closed).await;
 }
 
 /// Bytes on their way out.

@@ -34,7 +34,7 @@ impl Default for ClientConfig {
             connect_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
             first_byte_timeout: Duration::from_secs(30),
-            answer_timeout: Duration::from_secs(60),
+            answer_timeout: Duration::from_mins(1),
             keepalive: Some(Duration::from_secs(30)),
             one_message_per_connection: false,
         }

@@ -175,6 +175,10 @@ impl ExchangeError {
 
     /// A failure of a connection that was there.
     pub(super) fn of_link(error: io::Error) -> Self {
+        #[cfg(feature = "tls")]
+        if crate::tls::refuses_certificate(&error) {
+            return Self::Handshake(error);
+        }
         match error.kind() {
             io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted

@@ -85,7 +85,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             match arrived.await {
                 None => break,
                 Some(Ok(1..)) => {}
-                Some(Ok(0) | Err(_)) => return Err(ExchangeError::Stale),
+                Some(Ok(0)) => return Err(ExchangeError::Stale),
+                Some(Err(error)) => {
+                    return Err(match ExchangeError::of_link(error) {
+                        refused @ ExchangeError::Handshake(_) => refused,
+                        _ => ExchangeError::Stale,
+                    });
+                }
             }
         }
         self.junk_before = self.codec.junk_bytes();

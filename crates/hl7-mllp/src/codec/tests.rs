@@ -105,9 +105,10 @@ fn naive(stream: &[u8], framing: Framing, limits: &Limits) -> Vec<Seen> {
                         None
                     } else if rest.is_empty() || rest[0] == START_BLOCK {
                         Some(1)
-                    } else if rest[0] == b'\n' {
-                        Some(2)
-                    } else if rest == [END_BLOCK] || rest.starts_with(&[END_BLOCK, START_BLOCK]) {
+                    } else if rest[0] == b'\n'
+                        || rest == [END_BLOCK]
+                        || rest.starts_with(&[END_BLOCK, START_BLOCK])
+                    {
                         Some(2)
                     } else if rest[0] == END_BLOCK && matches!(rest[1], b'\r' | b'\n') {
                         Some(3)

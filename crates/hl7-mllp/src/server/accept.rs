@@ -16,7 +16,7 @@ pub trait Listen: Send {
     /// The next connection and its peer. Must be cancel-safe.
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, SocketAddr)>> + Send;
 
-    /// Sets up a new connection: here TCP_NODELAY, keepalive and the like.
+    /// Sets up a new connection: for TCP no delay, keepalive and the like.
     fn prepare(&self, io: &Self::Io, keepalive: Option<Duration>) -> io::Result<()> {
         let _ = (io, keepalive);
         Ok(())

@@ -5,32 +5,28 @@ use std::{
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
-    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream::FuturesOrdered};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf},
-    time::{Instant, sleep_until, timeout},
+    io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf},
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    in_hand::{Answered, Caught, InHand, Panicked, failure},
+    in_hand::{Answered, Caught, InHand, failure},
     unfinished::Holding,
 };
 use crate::{
     Event, FrameError, MllpCodec,
     server::{Answer, CloseReason, ConnectionEnd, Handler, Observer, Request, ServerConfig},
-    stream::{Unsent, fill},
+    stream::{Unsent, fill, hang_up},
 };
 
 /// Answers gathered before they must leave; more than one answer may go out in one write.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
-/// How long to wait, after the last answer, for the peer to close. Closing on unread bytes would
-/// reset the connection, and a reset takes away answers the peer has not read yet.
-const LINGER: Duration = Duration::from_millis(500);
 
 type Accepting<P> = Pin<Box<dyn Future<Output = InHand<P>> + Send>>;
 
@@ -228,6 +224,10 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
         self.holding.set(self.unread.len());
     }
 
+    #[expect(
+        clippy::async_yields_async,
+        reason = "the second phase is a future by design"
+    )]
     fn hand_over(&mut self, frame: Bytes) {
         self.end.frames += 1;
         self.errors_in_row = 0;
@@ -275,16 +275,15 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
         } = answered;
         self.in_hand -= 1;
         self.in_hand_bytes -= frame.len();
-        let (answer, reason) = match answer {
-            Ok(answer) => (answer, CloseReason::Handler),
-            Err(Panicked) => {
-                self.observer.handler_panicked(self.id);
-                tracing::error!(connection = self.id, "handler panicked");
-                (
-                    failure(&*self.handler, &frame),
-                    CloseReason::HandlerPanicked,
-                )
-            }
+        let (answer, reason) = if let Ok(answer) = answer {
+            (answer, CloseReason::Handler)
+        } else {
+            self.observer.handler_panicked(self.id);
+            tracing::error!(connection = self.id, "handler panicked");
+            (
+                failure(&*self.handler, &frame),
+                CloseReason::HandlerPanicked,
+            )
         };
         let (reply, close) = match answer {
             Answer::Reply(reply) => (Some(reply), false),
@@ -390,15 +389,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
         ) {
             return;
         }
-        let closed = async {
-            let _ = self.writer.shutdown().await;
-            if self.end.reason != CloseReason::PeerClosed {
-                while matches!(fill(&mut self.reader, &mut self.unread).await, Ok(1..)) {
-                    self.unread.clear();
-                }
-            }
-        };
-        let _ = timeout(LINGER, closed).await;
+        hang_up(tokio::io::join(&mut self.reader, &mut self.writer)).await;
     }
 }
 

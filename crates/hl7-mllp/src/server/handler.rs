@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 
 /// One frame as it came in. `Debug` shows its length, never its bytes.
 #[derive(Clone)]
@@ -112,6 +113,6 @@ where
 
     fn accept(&self, request: Request) -> impl Future<Output = Ready<Answer>> + Send {
         let answer = (self.0)(request);
-        async move { ready(answer.await) }
+        answer.map(ready)
     }
 }

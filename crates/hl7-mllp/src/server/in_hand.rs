@@ -33,13 +33,11 @@ impl<F: Future> Future for Caught<F> {
             return Poll::Ready(Err(Panicked));
         };
         // A future that panicked is dropped unpolled, so nobody sees it half-changed.
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(Ok),
-            Err(_) => {
-                self.0 = None;
-                Poll::Ready(Err(Panicked))
-            }
+        if let Ok(poll) = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            return poll.map(Ok);
         }
+        self.0 = None;
+        Poll::Ready(Err(Panicked))
     }
 }
 

@@ -71,7 +71,7 @@ where
             biased;
             () = shutdown.cancelled() => break,
             Some(ended) = connections.join_next() => {
-                note_end(&mut summary, ended);
+                note_end(&mut summary, &ended);
                 continue;
             }
             accepted = listener.accept() => accepted,
@@ -169,7 +169,7 @@ async fn drain(
 ) {
     let deadline = tokio::time::Instant::now() + deadline;
     while let Ok(Some(ended)) = timeout_at(deadline, connections.join_next()).await {
-        note_end(summary, ended);
+        note_end(summary, &ended);
     }
     if !connections.is_empty() {
         tracing::warn!(connections = connections.len(), "drain deadline passed");
@@ -178,9 +178,9 @@ async fn drain(
     }
 }
 
-fn note_end(summary: &mut ServerSummary, ended: Result<ConnectionEnd, JoinError>) {
+fn note_end(summary: &mut ServerSummary, ended: &Result<ConnectionEnd, JoinError>) {
     match ended {
-        Ok(end) => summary.add(&end),
+        Ok(end) => summary.add(end),
         Err(_) => summary.cut_off += 1,
     }
 }

@@ -5,3 +5,5 @@ mod client;
 mod pains;
 mod peers;
 mod server;
+#[cfg(feature = "tls")]
+mod tls;
