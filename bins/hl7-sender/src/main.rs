@@ -1,3 +1,31 @@
 //! Sends HL7 v2 messages by MLLP or HTTP and prints each acknowledgement.
 
-fn main() {}
+mod cli;
+mod clock;
+mod exit;
+mod input;
+mod link;
+mod outgoing;
+mod program;
+mod report;
+mod send;
+mod summary;
+mod tally;
+mod units;
+
+mod http;
+mod mllp;
+
+use std::process::ExitCode;
+
+use crate::{cli::Cli, exit::Exit};
+
+fn main() -> ExitCode {
+    match program::run(&Cli::read()) {
+        Ok(exit) => exit.code(),
+        Err(error) => {
+            anstream::eprintln!("error: {error:#}");
+            Exit::Usage.code()
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! [`Cli`]: the options, and the text of `--help`.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{
+    ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    parser::ValueSource,
+};
+use hl7_message::AckCode;
+
+use crate::units;
+
+const EXAMPLES: &str = "\
+Examples:
+  Send a file to the broker on this machine, one connection a message:
+    hl7-sender --input sample_messages.txt
+  Send over one connection that stays open, to another host:
+    hl7-sender --input *.hl7 --host broker.example --port 2575 --keep-alive
+  Send by HTTP; the key comes from a file, not from the command line:
+    hl7-sender --input orders.txt --http --apikey-file key.txt
+  See that bad messages are refused:
+    hl7-sender --input bad.txt --expect AR
+  Measure: 20 connections, 2000 messages a second for a minute, and fail when it is slow:
+    hl7-sender --input orders.txt --keep-alive --concurrency 20 --rate 2000/s \\
+      --duration 60s --new-control-id --fail-if 'p99>50ms' --fail-if 'errors>0'
+
+Exit codes:
+  0 all accepted            1 some message not accepted   2 wrong options or input
+  3 no connection           4 no acknowledgement in time  5 TLS or API key
+  6 no valid acknowledgement, or one of another message   7 a --fail-if limit was missed
+  130 interrupted           When several apply: 130 2 5 3 4 6 7 1.";
+
+/// Sends HL7 v2 messages by MLLP or HTTP and prints each acknowledgement.
+///
+/// Reads messages from files, sends them in order, and waits for the acknowledgement of each
+/// before the next. A message counts as sent when it was accepted (AA or CA) and the answer names
+/// its control id (MSA-2 equals MSH-10).
+#[derive(Debug, Parser)]
+#[command(name = "hl7-sender", version, after_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+    #[command(flatten)]
+    pub(crate) receiver: ReceiverArgs,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// What is sent.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct InputArgs {
+    /// Files with messages; `-` is standard input.
+    ///
+    /// Messages apart by a blank line with segments one a line, in any line ends; CR-terminated
+    /// messages; batches; a capture of MLLP frames; or one JSON object a line with the message
+    /// in `message`. Several files are sent one after another.
+    #[arg(long, short = 'i', value_name = "FILE", num_args = 1..)]
+    pub(crate) input: Vec<PathBuf>,
+
+    /// Read and check the messages, say what would be sent, send nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Where it goes, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Receiver")]
+pub(crate) struct ReceiverArgs {
+    /// MLLP host.
+    #[arg(
+        long,
+        value_name = "HOST",
+        default_value = "localhost",
+        env = "HL7_SERVER_HOST"
+    )]
+    pub(crate) host: String,
+
+    /// MLLP port.
+    #[arg(
+        long,
+        short = 'p',
+        value_name = "PORT",
+        default_value_t = 2575,
+        env = "HL7_SERVER_PORT"
+    )]
+    pub(crate) port: u16,
+
+    /// How long to wait for the connection, and then for the acknowledgement.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::nonzero_duration)]
+    pub(crate) timeout: Duration,
+
+    /// Keep the connection open and send all messages over it.
+    #[arg(long)]
+    pub(crate) keep_alive: bool,
+
+    /// Send by HTTP instead of MLLP.
+    #[arg(long)]
+    pub(crate) http: bool,
+
+    /// Where HTTP goes.
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://localhost:3000/api/hl7",
+        env = "HL7_API_ENDPOINT"
+    )]
+    pub(crate) endpoint: String,
+
+    /// API key for HTTP, sent as `x-api-key`. On the command line other users of this machine
+    /// can see it: prefer `--apikey-file` or the environment.
+    #[arg(long, value_name = "KEY", env = "HL7_API_KEY", hide_env_values = true)]
+    pub(crate) apikey: Option<String>,
+
+    /// A file whose first line is the API key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) apikey_file: Option<PathBuf>,
+
+    /// Whether the key came from the command line; found out after parsing.
+    #[arg(skip)]
+    pub(crate) apikey_is_visible: bool,
+}
+
+/// How often, how fast, how many at once.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sending")]
+pub(crate) struct LoadArgs {
+    /// Pause after each message.
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = units::duration)]
+    pub(crate) delay: Duration,
+}
+
+/// What is printed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// The code that counts as success, instead of AA or CA.
+    #[arg(long, value_name = "CODE", value_parser = ack_code)]
+    pub(crate) expect: Option<AckCode>,
+
+    /// One JSON object a line on standard output, one for each message and one at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Only the last line and errors of the program itself.
+    #[arg(long, short = 'q', conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Say more: under load, a line for each message.
+    #[arg(long, short = 'v', action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Colours; `auto` follows the terminal and `NO_COLOR`.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+}
+
+/// When to print colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What the program does besides sending.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print the completion script of a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+impl Cli {
+    /// Reads the command line and the environment; wrong options end the program with exit
+    /// code 2 and a text that says what to write instead.
+    pub(crate) fn read() -> Self {
+        let matches = Self::command().get_matches();
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        cli.receiver.apikey_is_visible =
+            matches.value_source("apikey") == Some(ValueSource::CommandLine);
+        cli
+    }
+}
+
+fn ack_code(text: &str) -> Result<AckCode, hl7_message::UnknownAckCode> {
+    text.to_ascii_uppercase().parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn codes_are_read_in_any_case() {
+        let cli = Cli::try_parse_from(["hl7-sender", "--expect", "ar"]).unwrap();
+        assert_eq!(cli.output.expect, Some(AckCode::ApplicationReject));
+        assert!(Cli::try_parse_from(["hl7-sender", "--expect", "XX"]).is_err());
+    }
+}

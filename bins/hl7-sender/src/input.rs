@@ -1,0 +1,177 @@
+//! Files into messages: [`read_all`].
+//!
+//! Nothing is dropped in silence: bytes that belong to no message are an error that names the
+//! file, the line and the byte.
+
+mod capture;
+mod ndjson;
+mod text;
+
+use std::{
+    fmt,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use hl7_message::Message;
+use memchr::{memchr, memchr_iter};
+
+use crate::outgoing::{Outgoing, printable};
+
+/// All messages of all inputs, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Inputs {
+    pub(crate) messages: Vec<Outgoing>,
+    /// Batch headers and trailers that were seen and are not sent.
+    pub(crate) batch_segments: usize,
+}
+
+/// A message cut out of an input, its lines ended as they travel.
+#[derive(Debug, PartialEq, Eq)]
+struct Piece {
+    bytes: Bytes,
+    /// Where it begins in the input.
+    offset: usize,
+}
+
+/// What is wrong with an input, and at which byte.
+#[derive(Debug, PartialEq, Eq)]
+struct Problem {
+    offset: usize,
+    what: String,
+}
+
+impl Problem {
+    fn new(offset: usize, what: impl fmt::Display) -> Self {
+        Self {
+            offset,
+            what: what.to_string(),
+        }
+    }
+}
+
+/// What was cut out of one input.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Cut {
+    pieces: Vec<Piece>,
+    batch_segments: usize,
+}
+
+/// Reads every input to its end and cuts it into messages.
+pub(crate) fn read_all(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
+    let mut inputs = Inputs::default();
+    for (file, path) in paths.iter().enumerate() {
+        let bytes = read(path)?;
+        let at = |problem: Problem| {
+            let line = line_of(&bytes, problem.offset);
+            let name = name(path);
+            anyhow::anyhow!(
+                "{name}, line {line} (byte {}): {}",
+                problem.offset,
+                problem.what
+            )
+        };
+        let cut = cut(&bytes).map_err(at)?;
+        if cut.pieces.is_empty() {
+            bail!(
+                "{} holds no HL7 message: a message begins with MSH|",
+                name(path)
+            );
+        }
+        inputs.batch_segments += cut.batch_segments;
+        for piece in cut.pieces {
+            inputs.messages.push(outgoing(piece, file).map_err(at)?);
+        }
+    }
+    Ok(inputs)
+}
+
+/// How an input is called in a text for people.
+pub(crate) fn name(path: &Path) -> String {
+    if path.as_os_str() == "-" {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Bytes> {
+    let mut bytes = Vec::new();
+    if path.as_os_str() == "-" {
+        std::io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .context("reading standard input")?;
+    } else {
+        bytes = std::fs::read(path).with_context(|| {
+            format!(
+                "cannot read {}; check the path after --input",
+                path.display()
+            )
+        })?;
+    }
+    Ok(bytes.into())
+}
+
+/// Cuts by what the input begins with.
+fn cut(bytes: &Bytes) -> Result<Cut, Problem> {
+    let mark = if bytes.starts_with(b"\xEF\xBB\xBF") {
+        3
+    } else {
+        0
+    };
+    let body = bytes.get(mark..).unwrap_or_default();
+    match body
+        .iter()
+        .find(|byte| !byte.is_ascii_whitespace() || **byte == 0x0B)
+    {
+        Some(&hl7_mllp::START_BLOCK) => capture::cut(bytes, mark),
+        Some(b'{') => ndjson::cut(bytes, mark),
+        _ => text::cut(bytes),
+    }
+}
+
+/// Reads the header, and refuses what could not be told apart from its neighbours' answers.
+fn outgoing(piece: Piece, file: usize) -> Result<Outgoing, Problem> {
+    let Piece { bytes, offset } = piece;
+    let message = Message::parse(&bytes)
+        .map_err(|error| Problem::new(offset, format_args!("not a message: {}", error.kind)))?;
+    let header = message.header();
+    let control_id = header.control_id().span();
+    if control_id.is_empty() {
+        let what = "the message has no control id (MSH-10), so no answer can be matched to it; \
+                    fill MSH-10";
+        return Err(Problem::new(offset, what));
+    }
+    if let Some(at) = memchr::memchr2(hl7_mllp::START_BLOCK, hl7_mllp::END_BLOCK, &bytes) {
+        let what = format!(
+            "byte {at} of the message is an MLLP framing byte (0B or 1C), which HL7 text never holds"
+        );
+        return Err(Problem::new(offset, what));
+    }
+    let kind = printable(header.message_type().as_bytes());
+    drop(message);
+    Ok(Outgoing {
+        bytes,
+        control_id,
+        kind,
+        file,
+        offset,
+    })
+}
+
+/// The line that holds the byte at `offset`, from 1. Lines end in LF, or in CR where there is no
+/// LF at all.
+fn line_of(bytes: &[u8], offset: usize) -> usize {
+    let end = if memchr(b'\n', bytes).is_some() {
+        b'\n'
+    } else {
+        b'\r'
+    };
+    1 + memchr_iter(end, bytes.get(..offset).unwrap_or(bytes)).count()
+}
+
+#[cfg(test)]
+mod tests;

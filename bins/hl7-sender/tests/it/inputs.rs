@@ -1,0 +1,117 @@
+//! What is read, and what is refused, with file, line and byte.
+
+use crate::{
+    peer::{Act, Peer},
+    program::{Files, message, run, send, sender},
+};
+
+/// A run with this file is refused before anything is sent, and says why.
+#[track_caller]
+fn refused(content: &[u8], says: &str) {
+    let files = Files::new();
+    let peer = Peer::new(&[Act::Code("AA")]);
+    let ran = send(&files.write("in.txt", content), peer.port, &[])
+        .exits(2)
+        .says(says);
+    assert_eq!(ran.out, "");
+    assert_eq!(peer.all(), [], "nothing is sent when an input is wrong");
+}
+
+#[test]
+fn wrong_inputs_are_named_with_their_place() {
+    refused(b"", "in.txt holds no HL7 message");
+    refused(b"\n\n\n", "in.txt holds no HL7 message");
+    refused(b"FHS|^~\\&\rFTS|0\r", "in.txt holds no HL7 message");
+    refused(
+        b"hello\nMSH|^~\\&|A|||||||1\n",
+        "in.txt, line 1 (byte 0): this is not HL7",
+    );
+    let between = format!("{}\na note\n\n{}", message(1), message(2));
+    refused(
+        between.as_bytes(),
+        "in.txt, line 4 (byte 70): this line is no segment",
+    );
+    let nameless = format!("{}\nMSH|^~\\&|A\nPID|1\n", message(1));
+    refused(
+        nameless.as_bytes(),
+        "in.txt, line 4 (byte 70): the message has no control id (MSH-10)",
+    );
+    refused(
+        b"MSH|^^\\&|A|||||||1\n",
+        "two delimiters are the same character",
+    );
+}
+
+#[test]
+fn cr_terminated_messages_travel_byte_for_byte() {
+    let files = Files::new();
+    let peer = Peer::new(&[Act::Code("AA")]);
+    let odd = b"MSH|^~\\&|A|||||||1|P|2.3||||\r\rZZZ|\xFF\xFE|a\nb|\rpid\r";
+    send(&files.write("in.hl7", odd), peer.port, &[]).exits(0);
+    assert_eq!(peer.frames(), [odd.to_vec()]);
+}
+
+#[test]
+fn windows_line_ends_become_cr() {
+    let files = Files::new();
+    let peer = Peer::new(&[Act::Code("AA")]);
+    let file = files.write("in.txt", message(1).replace('\n', "\r\n"));
+    send(&file, peer.port, &[]).exits(0);
+    assert_eq!(peer.frames(), [message(1).replace('\n', "\r").into_bytes()]);
+}
+
+#[test]
+fn several_files_and_standard_input_are_read_in_order() {
+    let files = Files::new();
+    let peer = Peer::new(&[Act::Code("AA")]);
+    let first = files.write("1.txt", message(1));
+    let third = files.write("3.txt", message(3));
+    let mut command = sender();
+    command.args([
+        "--host",
+        "127.0.0.1",
+        "--port",
+        &peer.port.to_string(),
+        "--input",
+    ]);
+    command
+        .arg(first)
+        .arg("-")
+        .arg(third)
+        .write_stdin(message(2));
+    run(&mut command)
+        .exits(0)
+        .ends_with("Sending complete. Successfully sent 3/3 messages.");
+    let ids: Vec<_> = peer
+        .frames()
+        .iter()
+        .map(|frame| crate::peer::control_id(frame))
+        .collect();
+    assert_eq!(ids, ["M1", "M2", "M3"]);
+}
+
+#[test]
+fn captures_and_json_lines_are_read() {
+    let files = Files::new();
+    let peer = Peer::new(&[Act::Code("AA")]);
+    let cr = message(1).replace('\n', "\r");
+    let capture = files.write("a.mllp", format!("\x0B{cr}\x1C\r"));
+    let json = files.write(
+        "a.ndjson",
+        format!("{}\n", serde_json::json!({ "message": cr })),
+    );
+    send(&capture, peer.port, &[]).exits(0);
+    send(&json, peer.port, &[]).exits(0);
+    assert_eq!(peer.frames(), [cr.clone().into_bytes(), cr.into_bytes()]);
+}
+
+#[test]
+fn batch_headers_are_told_about_and_not_sent() {
+    let files = Files::new();
+    let peer = Peer::new(&[Act::Code("AA")]);
+    let batch = format!("FHS|^~\\&\nBHS|^~\\&\n{}BTS|1\nFTS|1\n", message(1));
+    send(&files.write("batch.txt", batch), peer.port, &[])
+        .exits(0)
+        .says("4 batch headers and trailers");
+    assert_eq!(peer.frames().len(), 1);
+}

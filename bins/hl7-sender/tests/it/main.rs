@@ -1,0 +1,10 @@
+//! The program as its users meet it: the real binary against scripted peers on loopback.
+
+#![cfg(test)]
+
+mod basics;
+mod exits;
+mod http;
+mod inputs;
+mod peer;
+mod program;
