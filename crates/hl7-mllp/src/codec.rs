@@ -26,6 +26,8 @@
 //! [`EndBlockAlone`]: FrameErrorKind::EndBlockAlone
 //! [`Truncated`]: FrameErrorKind::Truncated
 
+use std::fmt;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use memchr::{memchr, memchr2};
 use tokio_util::codec::{Decoder, Encoder};
@@ -55,8 +57,8 @@ pub enum Framing {
     Tolerant,
 }
 
-/// What a stream holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a stream holds. `Debug` shows a frame's length, never its bytes.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Event {
     /// A message: the payload of one block, without its framing bytes.
     Frame(Bytes),
@@ -64,6 +66,16 @@ pub enum Event {
     CommitAck,
     /// MLLP release 2: the peer could not store what was sent.
     CommitNak,
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frame(frame) => write!(f, "Frame({} bytes)", frame.len()),
+            Self::CommitAck => f.write_str("CommitAck"),
+            Self::CommitNak => f.write_str("CommitNak"),
+        }
+    }
 }
 
 /// Reads and writes blocks.
@@ -244,18 +256,39 @@ impl MllpCodec {
         if let Some(event) = self.decode_event(src)? {
             return Ok(Some(event));
         }
-        let State::Inside { searched } = self.state else {
+        if let Some(event) = self.end_here(src) {
+            return Ok(Some(event));
+        }
+        if self.state == State::Outside {
             return Ok(None);
-        };
-        // Only an end block that waits for its next byte stops a search before the last byte.
-        let waiting = src.len() - searched;
-        if waiting > 0 && self.framing == Framing::Tolerant {
-            return Ok(Some(self.finish(src, searched, waiting, waiting - 1)));
         }
         let error = self.error(FrameErrorKind::Truncated, src.len());
         self.consume(src, src.len());
         self.state = State::Outside;
         Err(error)
+    }
+
+    /// Whether everything of a block has come but the byte after its end block, which
+    /// [`Framing::Tolerant`] could do without.
+    pub fn awaits_end(&self, src: &BytesMut) -> bool {
+        let State::Inside { searched } = self.state else {
+            return false;
+        };
+        let rest = src.get(searched..).unwrap_or_default();
+        self.framing == Framing::Tolerant && matches!(rest, [END_BLOCK] | [END_BLOCK, END_BLOCK])
+    }
+
+    /// Takes a block that [awaits its end](Self::awaits_end) as it stands. For a peer that leaves
+    /// out the carriage return and waits for its answer: only the caller knows how long is too
+    /// long.
+    pub fn end_here(&mut self, src: &mut BytesMut) -> Option<Event> {
+        match self.state {
+            State::Inside { searched } if self.awaits_end(src) => {
+                let waiting = src.len() - searched;
+                Some(self.finish(src, searched, waiting, waiting - 1))
+            }
+            _ => None,
+        }
     }
 
     /// Appends one block to `dst`, or nothing if `payload` cannot travel in one.

@@ -13,6 +13,7 @@ mod in_hand;
 mod observer;
 mod serving;
 mod unfinished;
+mod waits;
 
 pub(crate) use accept::prepare_tcp;
 pub use accept::{Listen, Plain, Upgrade};

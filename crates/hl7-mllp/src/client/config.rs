@@ -19,6 +19,9 @@ pub struct ClientConfig {
     pub first_byte_timeout: Duration,
     /// From then until the last byte of the answer. Default 60 s.
     pub answer_timeout: Duration,
+    /// Takes an end block as the end of the answer when this long nothing follows it, for
+    /// receivers that leave out the carriage return. Off by default.
+    pub end_block_wait: Option<Duration>,
     /// Silence after which TCP probes whether the peer still lives; a dead one is found after
     /// twice this time. `None` leaves probes off. Default 30 s.
     pub keepalive: Option<Duration>,
@@ -35,6 +38,7 @@ impl Default for ClientConfig {
             write_timeout: Duration::from_secs(30),
             first_byte_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_mins(1),
+            end_block_wait: None,
             keepalive: Some(Duration::from_secs(30)),
             one_message_per_connection: false,
         }

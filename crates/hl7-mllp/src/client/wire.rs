@@ -139,14 +139,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             if let Some(frame) = self.next_event()? {
                 return Ok(frame);
             }
-            match timeout_at(deadline, fill(&mut self.stream, &mut self.unread)).await {
+            let end = self
+                .config
+                .end_block_wait
+                .filter(|_| self.codec.awaits_end(&self.unread));
+            let until = end.map_or(deadline, |wait| deadline.min(Instant::now() + wait));
+            match timeout_at(until, fill(&mut self.stream, &mut self.unread)).await {
                 Ok(Ok(0)) => return self.at_end(),
                 Ok(Ok(_)) => {
                     phase = AnswerPhase::Whole;
                     deadline = now + self.config.answer_timeout;
                 }
                 Ok(Err(error)) => return Err(ExchangeError::of_link(error)),
-                Err(_) => return Err(self.late(phase)),
+                Err(_) => match self.codec.end_here(&mut self.unread) {
+                    Some(Event::Frame(frame)) if end.is_some() => return Ok(frame),
+                    _ => return Err(self.late(phase)),
+                },
             }
         }
     }

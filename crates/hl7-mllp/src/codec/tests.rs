@@ -319,6 +319,26 @@ fn a_truncated_block_is_reported_and_never_merged() {
 }
 
 #[test]
+fn a_block_that_awaits_its_end_can_be_ended_where_it_stands() {
+    let mut codec = MllpCodec::new();
+    let mut src = BytesMut::from(&b"\x0bA\x1c"[..]);
+    assert_eq!(codec.end_here(&mut src), None, "not searched yet");
+    assert_eq!(codec.decode_event(&mut src), Ok(None));
+    assert!(codec.awaits_end(&src));
+    assert_eq!(codec.end_here(&mut src), Some(Event::Frame("A".into())));
+    // The carriage return comes after all.
+    src.extend_from_slice(b"\r\x0bB");
+    assert_eq!(codec.decode_event(&mut src), Ok(None));
+    assert!(!codec.awaits_end(&src));
+    assert_eq!(codec.end_here(&mut src), None);
+    assert_eq!(codec.junk_bytes(), 1);
+    let mut strict = MllpCodec::new().framing(Framing::Strict);
+    let mut src = BytesMut::from(&b"\x0bA\x1c"[..]);
+    assert_eq!(strict.decode_event(&mut src), Ok(None));
+    assert_eq!(strict.end_here(&mut src), None);
+}
+
+#[test]
 fn commit_blocks_are_events() {
     check(
         b"\x0b\x06\x1c\r\x0b\x15\x1c\r",

@@ -31,6 +31,13 @@ pub struct ServerConfig {
     pub write_timeout: Duration,
     /// From the shutdown signal until what still runs is cut off. Default 10 s.
     pub drain_deadline: Duration,
+    /// How long a frame may be the oldest in hand before its connection is closed without an
+    /// answer: the sender then knows that it knows nothing. Default 2 min.
+    pub answer_deadline: Duration,
+    /// Takes an end block as the end of its frame when this long nothing follows it, for senders
+    /// that leave out the carriage return and wait. Off by default, because a stray end block
+    /// followed by a stalled network would look alike.
+    pub end_block_wait: Option<Duration>,
     /// From accepting a connection to the end of its TLS handshake. Default 10 s.
     pub handshake_deadline: Duration,
     /// Unfinished frames of all connections together. Default 64 MiB. Past it the connection
@@ -57,6 +64,8 @@ impl Default for ServerConfig {
             frame_deadline: Duration::from_secs(30),
             idle_timeout: None,
             write_timeout: Duration::from_secs(30),
+            answer_deadline: Duration::from_mins(2),
+            end_block_wait: None,
             drain_deadline: Duration::from_secs(10),
             handshake_deadline: Duration::from_secs(10),
             unfinished_bytes_max: 64 * 1024 * 1024,

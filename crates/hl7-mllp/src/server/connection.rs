@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     in_hand::{Answered, Caught, InHand, failure},
     unfinished::Holding,
+    waits::{Late, Reading, Waiting, Waits},
 };
 use crate::{
     Event, FrameError, MllpCodec,
@@ -69,17 +70,6 @@ enum Intake {
     Over,
 }
 
-/// Since when the connection waits for what.
-#[derive(Debug)]
-struct Waits {
-    /// For the rest of the block whose payload begins at this byte of the stream.
-    block: Option<(u64, Instant)>,
-    /// For the peer to send anything.
-    silent_since: Instant,
-    /// For the peer to take the next byte.
-    write_since: Instant,
-}
-
 impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
     pub(super) fn new(
         stream: S,
@@ -90,7 +80,6 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
         holding: Holding,
     ) -> Self {
         let (reader, writer) = tokio::io::split(stream);
-        let now = Instant::now();
         Self {
             id,
             peer,
@@ -109,11 +98,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
             in_hand_bytes: 0,
             unsent: Unsent::default(),
             leaving: Vec::new(),
-            waits: Waits {
-                block: None,
-                silent_since: now,
-                write_since: now,
-            },
+            waits: Waits::new(Instant::now()),
             errors_in_row: 0,
             end: ConnectionEnd::new(CloseReason::PeerClosed),
         }
@@ -145,7 +130,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
             let sending = !self.unsent.is_empty();
             let gathering =
                 !self.pending.is_empty() && self.unsent.bytes.len() < GATHERED_BYTES_MAX;
-            if !open && !sending && self.in_hand == 0 && self.intake == Intake::Over {
+            if self.intake == Intake::Over && !sending && self.in_hand == 0 {
                 return;
             }
             tokio::select! {
@@ -159,10 +144,10 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
                 }
                 sent = poll_fn(|cx| self.unsent.poll_send(Pin::new(&mut self.writer), cx)), if sending => {
                     if let Err(error) = sent {
-                        return self.abandon(CloseReason::Io(error.kind()));
+                        self.abandon(CloseReason::Io(error.kind()));
+                    } else {
+                        self.note_sent();
                     }
-                    self.waits.write_since = Instant::now();
-                    self.note_sent();
                 }
                 read = fill(&mut self.reader, &mut self.unread), if reading => match read {
                     Ok(0) => self.intake = Intake::Eof,
@@ -170,11 +155,8 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
                     Err(error) => self.over(CloseReason::Io(error.kind())),
                 },
                 () = &mut timer, if deadline.is_some() => {
-                    if let Some((at, reason)) = deadline && Instant::now() >= at {
-                        if reason == CloseReason::WriteTimeout {
-                            return self.abandon(reason);
-                        }
-                        self.over(reason);
+                    if let Some((at, late)) = deadline && Instant::now() >= at {
+                        self.late(late);
                     }
                 }
             }
@@ -206,9 +188,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
                 self.observer.junk_received(self.id, junk);
             }
             match event {
-                Ok(Some(Event::Frame(frame))) => self.hand_over(frame),
-                Ok(Some(Event::CommitAck)) => self.observer.commit_received(self.id, true),
-                Ok(Some(Event::CommitNak)) => self.observer.commit_received(self.id, false),
+                Ok(Some(event)) => self.event(event),
                 Ok(None) => match self.intake {
                     Intake::Open => break,
                     Intake::Draining => self.over(CloseReason::Shutdown),
@@ -224,6 +204,14 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
         self.holding.set(self.unread.len());
     }
 
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Frame(frame) => self.hand_over(frame),
+            Event::CommitAck => self.observer.commit_received(self.id, true),
+            Event::CommitNak => self.observer.commit_received(self.id, false),
+        }
+    }
+
     #[expect(
         clippy::async_yields_async,
         reason = "the second phase is a future by design"
@@ -231,10 +219,13 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
     fn hand_over(&mut self, frame: Bytes) {
         self.end.frames += 1;
         self.errors_in_row = 0;
+        let received = Instant::now();
+        if self.in_hand == 0 {
+            self.waits.answer_since = received;
+        }
         self.in_hand += 1;
         self.in_hand_bytes += frame.len();
         self.observer.frame_received(self.id, frame.len());
-        let received = Instant::now();
         let request = Request {
             frame: frame.clone(),
             peer: self.peer,
@@ -273,6 +264,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
             frame,
             received,
         } = answered;
+        self.waits.answer_since = Instant::now();
         self.in_hand -= 1;
         self.in_hand_bytes -= frame.len();
         let (answer, reason) = if let Ok(answer) = answer {
@@ -307,8 +299,9 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
         }
     }
 
-    /// Notes the answers that have left, once all have.
+    /// Notes a step forward, and the answers that have left once all have.
     fn note_sent(&mut self) {
+        self.waits.write_since = Instant::now();
         if !self.unsent.is_empty() {
             return;
         }
@@ -320,38 +313,31 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
         self.waits.silent_since = Instant::now();
     }
 
-    /// The next moment at which something has waited too long, and what.
-    fn deadline(&mut self) -> Option<(Instant, CloseReason)> {
-        let write = (!self.unsent.is_empty()).then(|| {
-            (
-                self.waits.write_since + self.config.write_timeout,
-                CloseReason::WriteTimeout,
-            )
-        });
-        if !self.wants_bytes() {
-            // The peer cannot help being slow while it is not read from.
-            self.waits.block = None;
-            return write;
-        }
-        let read = if let Some(block) = self.codec.open_block() {
-            let since = match self.waits.block {
-                Some((same, since)) if same == block => since,
-                _ => Instant::now(),
-            };
-            self.waits.block = Some((block, since));
-            Some((
-                since + self.config.frame_deadline,
-                CloseReason::FrameDeadline,
-            ))
-        } else {
-            self.waits.block = None;
-            let idle = self.config.idle_timeout.filter(|_| self.in_hand == 0);
-            idle.map(|idle| (self.waits.silent_since + idle, CloseReason::Idle))
+    fn deadline(&mut self) -> Option<(Instant, Late)> {
+        let reading = match self.codec.open_block() {
+            None => Reading::Between,
+            Some(block) if self.codec.awaits_end(&self.unread) => Reading::AtEnd(block),
+            Some(block) => Reading::Inside(block),
         };
-        [write, read]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(at, _)| *at)
+        let waiting = Waiting {
+            sending: !self.unsent.is_empty(),
+            in_hand: self.in_hand > 0,
+            reading: self.wants_bytes().then_some(reading),
+        };
+        self.waits.next(waiting, &self.config)
+    }
+
+    fn late(&mut self, late: Late) {
+        match late {
+            Late::EndBlock => {
+                if let Some(event) = self.codec.end_here(&mut self.unread) {
+                    self.event(event);
+                }
+            }
+            Late::Over(reason) => self.over(reason),
+            Late::Stop(reason) => self.stop(reason),
+            Late::Abandon(reason) => self.abandon(reason),
+        }
     }
 
     /// No more frames are taken; those in hand are still answered.

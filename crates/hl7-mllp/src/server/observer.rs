@@ -27,6 +27,8 @@ pub trait Observer: Send + Sync + 'static {
     fn answer_sent(&self, _connection: u64, _bytes: usize, _latency: Duration) {}
     /// The handler gave an answer that cannot travel in a block; the connection is closed.
     fn answer_unsendable(&self, _connection: u64) {}
+    /// A TLS handshake failed or took too long; the text says which side objected to what.
+    fn handshake_failed(&self, _connection: u64, _error: &io::Error) {}
     /// The handler panicked.
     fn handler_panicked(&self, _connection: u64) {}
 }
@@ -75,6 +77,8 @@ pub enum CloseReason {
     UnfinishedBytes,
     /// The peer took no byte of an answer for `write_timeout`.
     WriteTimeout,
+    /// The handler gave no answer for `answer_deadline`.
+    AnswerDeadline,
     /// The TLS handshake failed or took too long.
     Handshake,
     /// The network failed.
@@ -96,6 +100,7 @@ impl CloseReason {
             Self::Idle => "idle",
             Self::UnfinishedBytes => "unfinished_bytes",
             Self::WriteTimeout => "write_timeout",
+            Self::AnswerDeadline => "answer_deadline",
             Self::Handshake => "handshake",
             Self::Io(_) => "io",
         }

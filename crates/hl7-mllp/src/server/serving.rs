@@ -132,13 +132,13 @@ impl<U, H: Handler> Server<U, H> {
         self.observer.connection_opened(id, peer);
         tracing::debug!(connection = id, %peer, "connection opened");
         let upgraded = tokio::select! {
-            () = self.shutdown.cancelled() => Err(CloseReason::Shutdown),
+            () = self.shutdown.cancelled() => None,
             upgraded = timeout(self.config.handshake_deadline, self.upgrade.upgrade(stream)) => {
-                upgraded.ok().and_then(Result::ok).ok_or(CloseReason::Handshake)
+                Some(upgraded.unwrap_or_else(|late| Err(late.into())))
             }
         };
         let end = match upgraded {
-            Ok(stream) => {
+            Some(Ok(stream)) => {
                 let connection = Connection::new(
                     stream,
                     (id, peer),
@@ -149,7 +149,12 @@ impl<U, H: Handler> Server<U, H> {
                 );
                 connection.run(self.shutdown.clone()).await
             }
-            Err(reason) => ConnectionEnd::new(reason),
+            Some(Err(error)) => {
+                self.observer.handshake_failed(id, &error);
+                tracing::warn!(connection = id, %error, "handshake failed");
+                ConnectionEnd::new(CloseReason::Handshake)
+            }
+            None => ConnectionEnd::new(CloseReason::Shutdown),
         };
         self.observer.connection_closed(id, peer, &end);
         tracing::debug!(

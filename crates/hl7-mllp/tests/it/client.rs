@@ -96,6 +96,25 @@ async fn an_answer_may_be_the_last_word() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_receiver_that_never_sends_a_carriage_return_can_be_understood() {
+    let bare = [b"\x0b", &ack("AA", "1")[..], b"\x1c"].concat();
+    assert_eq!(outcome(Act::Say(bare.clone())).await, "answer_timeout");
+
+    let end_block_wait = Some(Duration::from_secs(2));
+    let config = ClientConfig {
+        end_block_wait,
+        ..ClientConfig::default()
+    };
+    let mut link = Link::through(ToScript(Script::new([Act::Say(bare)])), config);
+    let before = Instant::now();
+    assert_eq!(
+        link.submit(&order("1")).await.unwrap().verdict,
+        Verdict::Accepted
+    );
+    assert_eq!(before.elapsed(), Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_phase_of_an_answer_has_its_time() {
     let before = Instant::now();
     let error = submit(Act::Silence).await.unwrap_err();

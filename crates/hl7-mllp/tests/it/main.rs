@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod client;
+mod fuzz_body;
 mod pains;
 mod peers;
 mod server;

@@ -299,6 +299,56 @@ async fn a_slow_frame_meets_its_deadline_and_a_whole_one_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handler_that_never_answers_meets_its_deadline() {
+    let held = Held::default();
+    let (plug, mut running) = on_pipes(held.clone(), ServerConfig::default());
+    let mut peer = plug.connect(4096);
+    for id in ["1", "2"] {
+        peer.write_all(&framed(&order(id))).await.unwrap();
+        running
+            .heard
+            .until(|heard| matches!(heard, Heard::Frame(_)))
+            .await;
+    }
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let before = tokio::time::Instant::now();
+    held.answer(0, Answer::Reply(ack("AA", "1")));
+    assert_eq!(running.heard.closed().await, CloseReason::AnswerDeadline);
+    assert!(
+        before.elapsed() >= Duration::from_mins(2),
+        "{:?}",
+        before.elapsed()
+    );
+    let mut all = Vec::new();
+    peer.read_to_end(&mut all).await.unwrap();
+    assert_eq!(all, framed(&ack("AA", "1")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_never_sends_a_carriage_return_can_be_understood() {
+    let end_block_wait = Some(Duration::from_secs(2));
+    let config = ServerConfig {
+        end_block_wait,
+        ..ServerConfig::default()
+    };
+    let (plug, _running) = on_pipes(acknowledging(), config);
+    let mut peer = plug.connect(4096);
+    let mut unread = BytesMut::new();
+    for id in ["1", "2"] {
+        peer.write_all(framed(&order(id)).strip_suffix(b"\r").unwrap())
+            .await
+            .unwrap();
+        let before = tokio::time::Instant::now();
+        assert_eq!(
+            read_frame(&mut peer, &mut unread).await.unwrap(),
+            ack("AA", id)
+        );
+        assert!(before.elapsed() >= Duration::from_secs(2));
+        assert!(before.elapsed() < Duration::from_secs(3));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn silence_is_allowed_unless_configured() {
     let config = ServerConfig {
         idle_timeout: Some(Duration::from_mins(1)),
