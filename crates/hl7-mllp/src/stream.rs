@@ -15,6 +15,8 @@ use tokio::{
     time::timeout,
 };
 
+/// Room kept between two answers.
+const KEPT_BYTES_MAX: usize = 512;
 /// How long the peer gets to close after the last byte.
 const LINGER: Duration = Duration::from_millis(500);
 /// One read's worth of room on the stack.
@@ -49,6 +51,34 @@ pub(crate) fn poll_fill<R: AsyncRead>(
     tokio_util::io::poll_read_buf(reader, cx, buffer)
 }
 
+/// One step forward of a connection that reads and writes at once.
+pub(crate) enum Step {
+    /// This many bytes were read; none says that the stream has ended.
+    Read(usize),
+    /// Some bytes were sent.
+    Sent,
+}
+
+/// Sends some of `unsent`, or reads into `unread` if it is given. Cancel-safe.
+pub(crate) async fn step<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    unsent: &mut Unsent,
+    mut unread: Option<&mut BytesMut>,
+) -> io::Result<Step> {
+    poll_fn(|cx| {
+        if !unsent.is_empty()
+            && let Poll::Ready(sent) = unsent.poll_send(Pin::new(stream), cx)
+        {
+            return Poll::Ready(sent.map(|()| Step::Sent));
+        }
+        match &mut unread {
+            Some(unread) => poll_fill(Pin::new(stream), cx, unread).map_ok(Step::Read),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
 /// Closes so that what was sent last arrives.
 ///
 /// Closing on unread bytes resets a connection, and a reset takes away what the peer has not read
@@ -80,7 +110,7 @@ impl Unsent {
     }
 
     /// Writes some, or flushes when all is written. Resolves at every step forward.
-    pub(crate) fn poll_send<W: AsyncWrite>(
+    fn poll_send<W: AsyncWrite>(
         &mut self,
         mut writer: Pin<&mut W>,
         cx: &mut Context<'_>,
@@ -97,7 +127,10 @@ impl Unsent {
         }
         ready!(writer.poll_flush(cx))?;
         self.unflushed = false;
-        self.bytes = BytesMut::new();
+        // Room for a usual answer is kept, room for a long one is not.
+        if self.bytes.capacity() > KEPT_BYTES_MAX {
+            self.bytes = BytesMut::new();
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -9,9 +9,9 @@ use tokio::{
 };
 
 use crate::{
-    client::{AnswerPhase, Client, Exchange, ExchangeError, wire::Step},
+    client::{AnswerPhase, Client, Exchange, ExchangeError},
     correlate::Verdict,
-    stream::Unsent,
+    stream::{Step, Unsent},
 };
 
 /// Frames put ahead of the network at once.

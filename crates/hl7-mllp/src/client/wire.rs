@@ -12,7 +12,7 @@ use tokio::{
 use crate::{
     Event, FrameErrorKind, MllpCodec,
     client::{AnswerPhase, ClientConfig, ExchangeError},
-    stream::{Unsent, fill, poll_fill},
+    stream::{Step, Unsent, fill, poll_fill, step},
 };
 
 pub(super) struct Wire<S> {
@@ -24,12 +24,6 @@ pub(super) struct Wire<S> {
     usable: bool,
     /// Junk that came before the exchange under way.
     junk_before: u64,
-}
-
-/// One step forward of a connection that reads and writes at once.
-pub(super) enum Step {
-    Read(usize),
-    Sent,
 }
 
 impl<S> Wire<S> {
@@ -208,19 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Reads what has come or sends some of `unsent`, whichever goes first.
     pub(super) async fn step(&mut self, unsent: &mut Unsent) -> io::Result<Step> {
         self.usable = false;
-        let Self { stream, unread, .. } = self;
-        poll_fn(|cx| {
-            if let Poll::Ready(read) = poll_fill(Pin::new(&mut *stream), cx, unread) {
-                return Poll::Ready(read.map(Step::Read));
-            }
-            if unsent.is_empty() {
-                return Poll::Pending;
-            }
-            unsent
-                .poll_send(Pin::new(&mut *stream), cx)
-                .map_ok(|()| Step::Sent)
-        })
-        .await
+        step(&mut self.stream, unsent, Some(&mut self.unread)).await
     }
 
     pub(super) async fn close(mut self) {

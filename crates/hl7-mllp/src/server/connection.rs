@@ -1,54 +1,39 @@
 //! One connection: reads frames, hands them over, sends answers, and knows when it is over.
 
-use std::{
-    future::{Future, poll_fn},
-    net::SocketAddr,
-    pin::{Pin, pin},
-    sync::Arc,
-};
+use std::{future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, stream::FuturesOrdered};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf},
+    io::{AsyncRead, AsyncWrite},
     time::{Instant, sleep_until},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    in_hand::{Answered, Caught, InHand, failure},
+    in_hand::{Answered, InHand, Progress},
     unfinished::Holding,
     waits::{Late, Reading, Waiting, Waits},
 };
 use crate::{
     Event, FrameError, MllpCodec,
     server::{Answer, CloseReason, ConnectionEnd, Handler, Observer, Request, ServerConfig},
-    stream::{Unsent, fill, hang_up},
+    stream::{Step, Unsent, hang_up, step},
 };
 
 /// Answers gathered before they must leave; more than one answer may go out in one write.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
 
-type Accepting<P> = Pin<Box<dyn Future<Output = InHand<P>> + Send>>;
-
 pub(super) struct Connection<H: Handler, S> {
     id: u64,
     peer: SocketAddr,
-    handler: Arc<H>,
     observer: Arc<dyn Observer>,
     config: Arc<ServerConfig>,
     holding: Holding,
     codec: MllpCodec,
-    reader: ReadHalf<S>,
-    writer: WriteHalf<S>,
+    stream: S,
     /// What was read and is not a whole frame yet.
     unread: BytesMut,
     intake: Intake,
-    accepting: Option<Accepting<H::Pending>>,
-    pending: FuturesOrdered<InHand<H::Pending>>,
-    /// Frames handed over and not answered, and their bytes.
-    in_hand: usize,
-    in_hand_bytes: usize,
+    in_hand: InHand<H>,
     /// Answers on their way out, and what they were answers to.
     unsent: Unsent,
     leaving: Vec<(usize, Instant)>,
@@ -70,7 +55,7 @@ enum Intake {
     Over,
 }
 
-impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
+impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
     pub(super) fn new(
         stream: S,
         (id, peer): (u64, SocketAddr),
@@ -79,23 +64,17 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
         config: Arc<ServerConfig>,
         holding: Holding,
     ) -> Self {
-        let (reader, writer) = tokio::io::split(stream);
         Self {
             id,
             peer,
-            handler,
             observer,
             holding,
             codec: MllpCodec::with_limits(config.limits.clone()).framing(config.framing),
             config,
-            reader,
-            writer,
+            stream,
             unread: BytesMut::new(),
             intake: Intake::Open,
-            accepting: None,
-            pending: FuturesOrdered::new(),
-            in_hand: 0,
-            in_hand_bytes: 0,
+            in_hand: InHand::new(handler),
             unsent: Unsent::default(),
             leaving: Vec::new(),
             waits: Waits::new(Instant::now()),
@@ -105,15 +84,21 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
     }
 
     /// Serves until the connection is over.
-    pub(super) async fn run(mut self, shutdown: CancellationToken) -> ConnectionEnd {
-        self.exchange(&shutdown).await;
-        self.hang_up().await;
+    pub(super) async fn run(mut self) -> ConnectionEnd {
+        self.exchange().await;
+        if !matches!(
+            self.end.reason,
+            CloseReason::Io(_) | CloseReason::WriteTimeout
+        ) {
+            hang_up(self.stream).await;
+        }
         self.end.junk_bytes = self.codec.junk_bytes();
         self.end
     }
 
-    async fn exchange(&mut self, shutdown: &CancellationToken) {
-        let mut shutdown = pin!(shutdown.cancelled());
+    async fn exchange(&mut self) {
+        let signal = self.holding.signal().clone();
+        let mut signalled = pin!(signal.cancelled());
         let mut timer = pin!(sleep_until(Instant::now()));
         loop {
             self.take_frames();
@@ -125,50 +110,61 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
                 // setting it anew for every frame.
                 timer.as_mut().reset(at);
             }
-            let open = self.intake == Intake::Open;
-            let reading = self.wants_bytes();
             let sending = !self.unsent.is_empty();
-            let gathering =
-                !self.pending.is_empty() && self.unsent.bytes.len() < GATHERED_BYTES_MAX;
-            if self.intake == Intake::Over && !sending && self.in_hand == 0 {
+            let reading = self.wants_bytes();
+            let handling = !self.in_hand.is_empty() && self.unsent.bytes.len() < GATHERED_BYTES_MAX;
+            let open = self.intake == Intake::Open;
+            if self.intake == Intake::Over && !sending && self.in_hand.is_empty() {
                 return;
             }
+            let unread = reading.then_some(&mut self.unread);
             tokio::select! {
                 biased;
-                () = &mut shutdown, if open => self.intake = Intake::Draining,
-                () = self.holding.evicted(), if open => self.over(CloseReason::UnfinishedBytes),
-                Some(answered) = self.pending.next(), if gathering => self.gather(answered),
-                in_hand = poll_accepting(&mut self.accepting), if self.accepting.is_some() => {
-                    self.accepting = None;
-                    self.pending.push_back(in_hand);
-                }
-                sent = poll_fn(|cx| self.unsent.poll_send(Pin::new(&mut self.writer), cx)), if sending => {
-                    if let Err(error) = sent {
-                        self.abandon(CloseReason::Io(error.kind()));
-                    } else {
-                        self.note_sent();
+                progress = poll_fn(|cx| self.in_hand.poll_progress(cx)), if handling => {
+                    if let Progress::Answered(answered) = progress {
+                        self.gather(answered);
                     }
                 }
-                read = fill(&mut self.reader, &mut self.unread), if reading => match read {
-                    Ok(0) => self.intake = Intake::Eof,
-                    Ok(_) => self.waits.silent_since = Instant::now(),
-                    Err(error) => self.over(CloseReason::Io(error.kind())),
-                },
+                moved = step(&mut self.stream, &mut self.unsent, unread), if sending || reading => {
+                    self.moved(moved, sending);
+                }
                 () = &mut timer, if deadline.is_some() => {
                     if let Some((at, late)) = deadline && Instant::now() >= at {
                         self.late(late);
                     }
                 }
+                () = &mut signalled, if open => {}
+            }
+            // The signal comes last above, and a busy connection may never get there.
+            if open && signal.is_cancelled() && self.intake == Intake::Open {
+                if self.holding.is_evicted() {
+                    self.over(CloseReason::UnfinishedBytes);
+                } else {
+                    self.intake = Intake::Draining;
+                }
             }
         }
     }
 
-    /// Whether there is room for another frame. Frames in hand are bounded in number, and in
-    /// bytes by what one frame may have.
+    fn moved(&mut self, moved: io::Result<Step>, sending: bool) {
+        match moved {
+            Ok(Step::Sent) => self.note_sent(),
+            Ok(Step::Read(0)) => self.intake = Intake::Eof,
+            Ok(Step::Read(_)) => self.waits.silent_since = Instant::now(),
+            // Nobody is there any more to take an answer.
+            Err(error) if sending => self.abandon(CloseReason::Io(error.kind())),
+            Err(error) => self.over(CloseReason::Io(error.kind())),
+        }
+    }
+
     fn has_room(&self) -> bool {
-        self.accepting.is_none()
-            && self.in_hand < self.config.in_flight_max.max(1)
-            && (self.in_hand == 0 || self.in_hand_bytes < self.config.limits.frame_bytes_max)
+        let ServerConfig {
+            in_flight_max,
+            limits,
+            ..
+        } = &*self.config;
+        self.in_hand
+            .has_room(*in_flight_max, limits.frame_bytes_max)
     }
 
     fn wants_bytes(&self) -> bool {
@@ -212,31 +208,21 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
         }
     }
 
-    #[expect(
-        clippy::async_yields_async,
-        reason = "the second phase is a future by design"
-    )]
     fn hand_over(&mut self, frame: Bytes) {
         self.end.frames += 1;
         self.errors_in_row = 0;
+        self.observer.frame_received(self.id, frame.len());
         let received = Instant::now();
-        if self.in_hand == 0 {
+        if self.in_hand.is_empty() {
             self.waits.answer_since = received;
         }
-        self.in_hand += 1;
-        self.in_hand_bytes += frame.len();
-        self.observer.frame_received(self.id, frame.len());
         let request = Request {
-            frame: frame.clone(),
+            frame,
             peer: self.peer,
             connection: self.id,
             received_sequence: self.end.frames,
         };
-        let handler = Arc::clone(&self.handler);
-        self.accepting = Some(Box::pin(async move {
-            let accepted = Caught::new(async move { handler.accept(request).await }).await;
-            InHand::new(accepted, frame, received)
-        }));
+        self.in_hand.hand_over(request, received);
         if self.config.one_message_per_connection {
             self.over(CloseReason::OneMessage);
         }
@@ -258,24 +244,24 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
     }
 
     /// Puts an answer among those that leave next.
-    fn gather(&mut self, answered: Answered) {
-        let Answered {
+    fn gather(
+        &mut self,
+        Answered {
             answer,
-            frame,
+            panicked,
             received,
-        } = answered;
-        self.waits.answer_since = Instant::now();
-        self.in_hand -= 1;
-        self.in_hand_bytes -= frame.len();
-        let (answer, reason) = if let Ok(answer) = answer {
-            (answer, CloseReason::Handler)
-        } else {
+        }: Answered,
+    ) {
+        let now = Instant::now();
+        self.waits.answer_since = now;
+        if panicked {
             self.observer.handler_panicked(self.id);
             tracing::error!(connection = self.id, "handler panicked");
-            (
-                failure(&*self.handler, &frame),
-                CloseReason::HandlerPanicked,
-            )
+        }
+        let reason = if panicked {
+            CloseReason::HandlerPanicked
+        } else {
+            CloseReason::Handler
         };
         let (reply, close) = match answer {
             Answer::Reply(reply) => (Some(reply), false),
@@ -285,7 +271,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
         };
         if let Some(reply) = reply {
             if self.unsent.is_empty() {
-                self.waits.write_since = Instant::now();
+                self.waits.write_since = now;
             }
             if let Err(error) = self.codec.encode_frame(&reply, &mut self.unsent.bytes) {
                 self.observer.answer_unsendable(self.id);
@@ -301,16 +287,16 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
 
     /// Notes a step forward, and the answers that have left once all have.
     fn note_sent(&mut self) {
-        self.waits.write_since = Instant::now();
+        let now = Instant::now();
+        self.waits.write_since = now;
         if !self.unsent.is_empty() {
             return;
         }
         for (bytes, received) in self.leaving.drain(..) {
             self.end.answers += 1;
-            self.observer
-                .answer_sent(self.id, bytes, received.elapsed());
+            self.observer.answer_sent(self.id, bytes, now - received);
         }
-        self.waits.silent_since = Instant::now();
+        self.waits.silent_since = now;
     }
 
     fn deadline(&mut self) -> Option<(Instant, Late)> {
@@ -321,7 +307,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
         };
         let waiting = Waiting {
             sending: !self.unsent.is_empty(),
-            in_hand: self.in_hand > 0,
+            in_hand: !self.in_hand.is_empty(),
             reading: self.wants_bytes().then_some(reading),
         };
         self.waits.next(waiting, &self.config)
@@ -354,10 +340,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
     fn stop(&mut self, reason: CloseReason) {
         self.intake = Intake::Over;
         self.end.reason = reason;
-        self.accepting = None;
-        self.pending = FuturesOrdered::new();
-        self.in_hand = 0;
-        self.in_hand_bytes = 0;
+        self.in_hand.clear();
     }
 
     /// Nothing can be sent any more.
@@ -365,23 +348,5 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Send + 'static> Connection<H, S> {
         self.stop(reason);
         self.unsent = Unsent::default();
         self.leaving.clear();
-    }
-
-    /// Closes so that the last answer arrives.
-    async fn hang_up(&mut self) {
-        if matches!(
-            self.end.reason,
-            CloseReason::Io(_) | CloseReason::WriteTimeout
-        ) {
-            return;
-        }
-        hang_up(tokio::io::join(&mut self.reader, &mut self.writer)).await;
-    }
-}
-
-async fn poll_accepting<P>(accepting: &mut Option<Accepting<P>>) -> InHand<P> {
-    match accepting {
-        Some(accepting) => accepting.await,
-        None => std::future::pending().await,
     }
 }

@@ -1,87 +1,136 @@
-//! A frame between its last byte and its answer.
+//! The frames of a connection between their last byte and their answer.
 
 use std::{
-    future::Future,
+    any::Any,
+    collections::VecDeque,
+    future::{Future, Ready, ready},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    task::{Context, Poll, ready},
+    sync::Arc,
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{CatchUnwind, Either},
+    stream::FuturesOrdered,
+};
 use tokio::time::Instant;
 
-use crate::server::{Answer, Handler};
+use crate::server::{Answer, Handler, Request};
 
-/// The handler panicked; the panic hook has already said where.
-#[derive(Debug)]
-pub(super) struct Panicked;
+/// What a panic leaves behind; the panic hook has already said where it was.
+type Panic = Box<dyn Any + Send>;
+/// The first phase of one frame.
+type Accepting<P> = Pin<Box<dyn Future<Output = Result<P, Panic>> + Send>>;
+/// The second phase, or the panic of the first.
+type Pending<P> = Either<CatchUnwind<AssertUnwindSafe<P>>, Ready<Result<Answer, Panic>>>;
 
-/// A future whose panic is a value.
-pub(super) struct Caught<F>(Option<Pin<Box<F>>>);
-
-impl<F: Future> Caught<F> {
-    pub(super) fn new(future: F) -> Self {
-        Self(Some(Box::pin(future)))
-    }
+/// Frames handed over and not answered, in the order in which they came.
+pub(super) struct InHand<H: Handler> {
+    handler: Arc<H>,
+    accepting: Option<Accepting<H::Pending>>,
+    pending: FuturesOrdered<Pending<H::Pending>>,
+    frames: VecDeque<(Bytes, Instant)>,
+    bytes: usize,
 }
 
-impl<F: Future> Future for Caught<F> {
-    type Output = Result<F::Output, Panicked>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(future) = self.0.as_mut() else {
-            return Poll::Ready(Err(Panicked));
-        };
-        // A future that panicked is dropped unpolled, so nobody sees it half-changed.
-        if let Ok(poll) = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            return poll.map(Ok);
-        }
-        self.0 = None;
-        Poll::Ready(Err(Panicked))
-    }
+/// A step forward.
+pub(super) enum Progress {
+    /// The last frame was accepted: there may be room for the next one.
+    Accepted,
+    /// The oldest frame has its answer.
+    Answered(Answered),
 }
 
-/// A frame that was accepted and waits for its answer.
-pub(super) struct InHand<P> {
-    answer: Caught<P>,
-    frame: Bytes,
-    received: Instant,
-}
-
-/// An accepted frame with its answer.
+/// A frame with its answer.
 pub(super) struct Answered {
-    pub(super) answer: Result<Answer, Panicked>,
-    pub(super) frame: Bytes,
+    pub(super) answer: Answer,
+    /// The answer is the last word on a panic.
+    pub(super) panicked: bool,
+    /// When the frame was whole.
     pub(super) received: Instant,
 }
 
-impl<P: Future<Output = Answer>> InHand<P> {
-    pub(super) fn new(pending: Result<P, Panicked>, frame: Bytes, received: Instant) -> Self {
+impl<H: Handler> InHand<H> {
+    pub(super) fn new(handler: Arc<H>) -> Self {
         Self {
-            answer: pending.map_or(Caught(None), Caught::new),
-            frame,
-            received,
+            handler,
+            accepting: None,
+            pending: FuturesOrdered::new(),
+            frames: VecDeque::new(),
+            bytes: 0,
         }
     }
-}
 
-impl<P: Future<Output = Answer>> Future for InHand<P> {
-    type Output = Answered;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answered> {
-        let answer = ready!(Pin::new(&mut self.answer).poll(cx));
-        Poll::Ready(Answered {
-            answer,
-            frame: std::mem::take(&mut self.frame),
-            received: self.received,
-        })
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
     }
-}
 
-/// The handler's last word on a frame, itself allowed to panic.
-pub(super) fn failure<H: Handler>(handler: &H, frame: &Bytes) -> Answer {
-    match catch_unwind(AssertUnwindSafe(|| handler.failure(frame))) {
-        Ok(Some(answer)) => Answer::ReplyAndClose(answer),
-        Ok(None) | Err(_) => Answer::Close,
+    /// Whether another frame may be handed over: one at a time is being accepted, and those in
+    /// hand are bounded in number and in bytes.
+    pub(super) fn has_room(&self, frames_max: usize, bytes_max: usize) -> bool {
+        self.accepting.is_none()
+            && (self.frames.is_empty() || self.frames.len() < frames_max && self.bytes < bytes_max)
+    }
+
+    #[expect(
+        clippy::async_yields_async,
+        reason = "the second phase is a future by design"
+    )]
+    pub(super) fn hand_over(&mut self, request: Request, received: Instant) {
+        self.bytes += request.frame.len();
+        self.frames.push_back((request.frame.clone(), received));
+        let handler = Arc::clone(&self.handler);
+        let accepted = async move { handler.accept(request).await };
+        self.accepting = Some(Box::pin(AssertUnwindSafe(accepted).catch_unwind()));
+    }
+
+    /// Forgets all frames; their futures are dropped.
+    pub(super) fn clear(&mut self) {
+        self.accepting = None;
+        self.pending = FuturesOrdered::new();
+        self.frames.clear();
+        self.bytes = 0;
+    }
+
+    pub(super) fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+        let mut accepted = false;
+        if let Some(accepting) = &mut self.accepting
+            && let Poll::Ready(result) = accepting.as_mut().poll(cx)
+        {
+            self.accepting = None;
+            accepted = true;
+            self.pending.push_back(match result {
+                Ok(pending) => Either::Left(AssertUnwindSafe(pending).catch_unwind()),
+                Err(panic) => Either::Right(ready(Err(panic))),
+            });
+        }
+        if let Poll::Ready(Some(answer)) = self.pending.poll_next_unpin(cx)
+            && let Some((frame, received)) = self.frames.pop_front()
+        {
+            self.bytes -= frame.len();
+            let panicked = answer.is_err();
+            let answer = answer.unwrap_or_else(|_| self.failure(&frame));
+            return Poll::Ready(Progress::Answered(Answered {
+                answer,
+                panicked,
+                received,
+            }));
+        }
+        if accepted {
+            Poll::Ready(Progress::Accepted)
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// The handler's last word on a frame, itself allowed to panic.
+    fn failure(&self, frame: &Bytes) -> Answer {
+        match catch_unwind(AssertUnwindSafe(|| self.handler.failure(frame))) {
+            Ok(Some(answer)) => Answer::ReplyAndClose(answer),
+            Ok(None) | Err(_) => Answer::Close,
+        }
     }
 }

@@ -145,9 +145,9 @@ impl<U, H: Handler> Server<U, H> {
                     Arc::clone(&self.handler),
                     Arc::clone(&self.observer),
                     Arc::clone(&self.config),
-                    self.ledger.open(id),
+                    self.ledger.open(id, self.shutdown.child_token()),
                 );
-                connection.run(self.shutdown.clone()).await
+                connection.run().await
             }
             Some(Err(error)) => {
                 self.observer.handshake_failed(id, &error);

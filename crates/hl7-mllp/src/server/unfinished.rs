@@ -4,11 +4,11 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
     },
 };
 
-use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 /// Adds up what all connections hold, and picks the one to go when it is too much.
 #[derive(Debug)]
@@ -18,10 +18,12 @@ pub(super) struct Ledger {
     accounts: Mutex<HashMap<u64, Arc<Account>>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Account {
     bytes: AtomicI64,
-    evicted: Notify,
+    evicted: AtomicBool,
+    /// Tells the connection to look up: the server is shutting down, or it has to go.
+    signal: CancellationToken,
 }
 
 /// One connection's line in the ledger, struck out when dropped.
@@ -42,8 +44,13 @@ impl Ledger {
         }
     }
 
-    pub(super) fn open(self: &Arc<Self>, connection: u64) -> Holding {
-        let account = Arc::<Account>::default();
+    /// A line for a connection that listens to `signal`.
+    pub(super) fn open(self: &Arc<Self>, connection: u64, signal: CancellationToken) -> Holding {
+        let account = Arc::new(Account {
+            bytes: AtomicI64::new(0),
+            evicted: AtomicBool::new(false),
+            signal,
+        });
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.insert(connection, Arc::clone(&account));
         Holding {
@@ -66,7 +73,8 @@ impl Ledger {
             // Its bytes count as gone from now on: it will not read another one.
             let bytes = largest.bytes.swap(0, Relaxed);
             self.total.fetch_sub(bytes, Relaxed);
-            largest.evicted.notify_one();
+            largest.evicted.store(true, Relaxed);
+            largest.signal.cancel();
             if bytes == 0 {
                 return;
             }
@@ -85,9 +93,13 @@ impl Holding {
         }
     }
 
-    /// Resolves when this connection has to go.
-    pub(super) async fn evicted(&self) {
-        self.account.evicted.notified().await;
+    pub(super) fn signal(&self) -> &CancellationToken {
+        &self.account.signal
+    }
+
+    /// Whether the signal, if given, was for this connection alone.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.account.evicted.load(Relaxed)
     }
 }
 
@@ -105,25 +117,21 @@ impl Drop for Holding {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
-
     use super::*;
 
     #[test]
     fn the_largest_goes_first() {
         let ledger = Arc::new(Ledger::new(100));
-        let (small, large, middle) = (ledger.open(1), ledger.open(2), ledger.open(3));
+        let open = |connection| ledger.open(connection, CancellationToken::new());
+        let (small, large, middle) = (open(1), open(2), open(3));
         small.set(20);
         large.set(60);
         middle.set(20);
-        assert!(
-            large.evicted().now_or_never().is_none(),
-            "equality is allowed"
-        );
+        assert!(!large.is_evicted(), "equality is allowed");
         small.set(21);
-        assert!(large.evicted().now_or_never().is_some());
-        assert!(small.evicted().now_or_never().is_none());
-        assert!(middle.evicted().now_or_never().is_none());
+        assert!(large.is_evicted() && large.signal().is_cancelled());
+        assert!(!small.is_evicted() && !small.signal().is_cancelled());
+        assert!(!middle.is_evicted() && !middle.signal().is_cancelled());
         assert_eq!(ledger.total.load(Relaxed), 41);
         drop((small, large, middle));
         assert_eq!(ledger.total.load(Relaxed), 0);
