@@ -1,1 +1,14 @@
-//! The use cases of the Medsynapse PACS Broker: receive a message, apply it, acknowledge it.
+#![doc = include_str!("../README.md")]
+
+mod broker;
+mod clock;
+mod control_id;
+mod event;
+mod intake;
+mod mllp;
+
+pub use broker::{Answer, Broker, BrokerConfig, Origin, Pending};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use control_id::ControlIds;
+pub use event::{Event, EventKind};
+pub use mllp::MllpHandler;

@@ -1,6 +1,6 @@
 //! [`Effect`]: what became of a change, and how the answer says it.
 
-use hl7_message::AckCode;
+use hl7_message::{AckCode, ErrorCondition, Location, loc};
 
 use crate::id::AccessionNumber;
 
@@ -49,6 +49,22 @@ impl Effect {
             | Self::PatientUpdated { .. }
             | Self::PatientMerged { .. } => AckCode::ApplicationAccept,
             Self::UnknownOrder(_) | Self::ControlIdReused => AckCode::ApplicationReject,
+        }
+    }
+
+    /// Where and what ERR says, if this is a refusal.
+    pub const fn condition(&self) -> Option<(Location, ErrorCondition)> {
+        match self {
+            Self::UnknownOrder(_) => Some((loc!("OBR-2.1"), ErrorCondition::UnknownKey)),
+            Self::ControlIdReused => Some((loc!("MSH-10"), ErrorCondition::DuplicateKey)),
+            Self::OrderRegistered
+            | Self::OrderUpdated
+            | Self::OrderCancelled
+            | Self::OrderCompleted
+            | Self::ReportRegistered
+            | Self::ReportUpdated
+            | Self::PatientUpdated { .. }
+            | Self::PatientMerged { .. } => None,
         }
     }
 

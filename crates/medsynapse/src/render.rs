@@ -5,6 +5,9 @@ use hl7_message::{Location, MessageWriter, SegmentId, Separators, Timestamp, Wri
 use crate::id::PatientId;
 use crate::map::{Attribute, Attributes, Kind, ROWS};
 
+/// The value of each attribute that is known, by its number.
+pub(crate) type Known<'a> = [Option<&'a str>; Attribute::COUNT];
+
 /// Who sends to whom, and when: what MSH says.
 #[derive(Debug, Clone, Copy)]
 pub struct Envelope<'a> {
@@ -93,9 +96,7 @@ pub fn order(
     details: &OrderDetails<'_>,
     attributes: &Attributes,
 ) -> Result<Vec<u8>, WriteError> {
-    let mut draft = Draft::start(envelope, "ORM", "O01");
-    draft.order_segments(details, attributes);
-    draft.write()
+    order_of(envelope, details, &known(attributes))
 }
 
 /// ORU^R01: the segments of the order and one OBX.
@@ -109,27 +110,7 @@ pub fn report(
     attributes: &Attributes,
     observation: &Observation<'_>,
 ) -> Result<Vec<u8>, WriteError> {
-    let mut draft = Draft::start(envelope, "ORU", "R01");
-    draft.order_segments(details, attributes);
-    let text = observation.text.replace('\n', "\r\n");
-    let of = |attribute| attributes.get(attribute).unwrap_or_default().to_owned();
-    for (location, value) in [
-        (loc!("OBX-1"), "1".to_owned()),
-        (loc!("OBX-2"), observation.format.to_owned()),
-        (loc!("OBX-3.1"), of(Attribute::ScheduledProcedureStepId)),
-        (
-            loc!("OBX-3.2"),
-            of(Attribute::ScheduledProcedureStepDescription),
-        ),
-        (loc!("OBX-5"), text),
-        (loc!("OBX-11"), observation.status.to_owned()),
-        (loc!("OBX-14"), observation.date.to_owned()),
-        (loc!("OBX-16.1"), observation.physician_id.to_owned()),
-        (loc!("OBX-16.2"), observation.physician_name.to_owned()),
-    ] {
-        draft.text(location, value);
-    }
-    draft.write()
+    report_of(envelope, details, &known(attributes), observation)
 }
 
 /// ADT^A08: MSH EVN PID with what is known of the patient.
@@ -141,10 +122,7 @@ pub fn patient_update(
     envelope: &Envelope<'_>,
     attributes: &Attributes,
 ) -> Result<Vec<u8>, WriteError> {
-    let mut draft = Draft::start(envelope, "ADT", "A08");
-    draft.event("A08", &envelope.time);
-    draft.patient(attributes);
-    draft.write()
+    patient_update_of(envelope, &known(attributes))
 }
 
 /// ADT^A40: MSH EVN PID MRG; all orders of `from` go to the patient in `attributes`.
@@ -157,121 +135,229 @@ pub fn patient_merge(
     attributes: &Attributes,
     from: &PatientId,
 ) -> Result<Vec<u8>, WriteError> {
-    let mut draft = Draft::start(envelope, "ADT", "A40");
-    draft.event("A40", &envelope.time);
-    draft.patient(attributes);
-    draft.text(loc!("MRG-1"), from.as_str().to_owned());
+    patient_merge_of(envelope, &known(attributes), from.as_str())
+}
+
+fn known(attributes: &Attributes) -> Known<'_> {
+    Attribute::ALL.map(|attribute| attributes.get(attribute))
+}
+
+/// As [`order`], from borrowed values.
+pub(crate) fn order_of(
+    envelope: &Envelope<'_>,
+    details: &OrderDetails<'_>,
+    known: &Known<'_>,
+) -> Result<Vec<u8>, WriteError> {
+    let time = envelope.time.to_string();
+    let mut draft = Draft::start(envelope, &time, "ORM", "O01");
+    draft.order_segments(details, known);
     draft.write()
 }
 
+/// As [`report`], from borrowed values.
+pub(crate) fn report_of(
+    envelope: &Envelope<'_>,
+    details: &OrderDetails<'_>,
+    known: &Known<'_>,
+    observation: &Observation<'_>,
+) -> Result<Vec<u8>, WriteError> {
+    let time = envelope.time.to_string();
+    let text = observation.text.replace('\n', "\r\n");
+    let mut draft = Draft::start(envelope, &time, "ORU", "R01");
+    draft.order_segments(details, known);
+    draft.fields(&[
+        (loc!("OBX-1"), "1"),
+        (loc!("OBX-2"), observation.format),
+        (
+            loc!("OBX-3.1"),
+            value(known, Attribute::ScheduledProcedureStepId),
+        ),
+        (
+            loc!("OBX-3.2"),
+            value(known, Attribute::ScheduledProcedureStepDescription),
+        ),
+        (loc!("OBX-5"), &text),
+        (loc!("OBX-11"), observation.status),
+        (loc!("OBX-14"), observation.date),
+        (loc!("OBX-16.1"), observation.physician_id),
+        (loc!("OBX-16.2"), observation.physician_name),
+    ]);
+    draft.write()
+}
+
+/// As [`patient_update`], from borrowed values.
+pub(crate) fn patient_update_of(
+    envelope: &Envelope<'_>,
+    known: &Known<'_>,
+) -> Result<Vec<u8>, WriteError> {
+    let time = envelope.time.to_string();
+    let mut draft = Draft::start(envelope, &time, "ADT", "A08");
+    draft.event("A08", &time);
+    draft.segment(SegmentId::PID, &[(loc!("PID-1"), "1")], known);
+    draft.write()
+}
+
+/// As [`patient_merge`], from borrowed values.
+pub(crate) fn patient_merge_of(
+    envelope: &Envelope<'_>,
+    known: &Known<'_>,
+    from: &str,
+) -> Result<Vec<u8>, WriteError> {
+    let time = envelope.time.to_string();
+    let mut draft = Draft::start(envelope, &time, "ADT", "A40");
+    draft.event("A40", &time);
+    draft.segment(SegmentId::PID, &[(loc!("PID-1"), "1")], known);
+    draft.fields(&[(loc!("MRG-1"), from)]);
+    draft.write()
+}
+
+fn value<'a>(known: &Known<'a>, attribute: Attribute) -> &'a str {
+    known
+        .get(attribute as usize)
+        .copied()
+        .flatten()
+        .unwrap_or_default()
+}
+
 /// One value of a message that is being put together.
-struct Entry {
+#[derive(Clone, Copy)]
+struct Entry<'a> {
     location: Location,
-    value: String,
+    value: &'a str,
     /// The value holds delimiters that split it.
     written: bool,
 }
 
-/// A message that is being put together: values in any order, written in the order of places.
-struct Draft {
-    segments: Vec<SegmentId>,
-    entries: Vec<Entry>,
+/// A message that is being put together: values in the order in which they are written.
+struct Draft<'a> {
+    entries: Vec<Entry<'a>>,
 }
 
-impl Draft {
-    fn start(envelope: &Envelope<'_>, code: &str, event: &str) -> Self {
+/// The numbers of [`ROWS`] in the order of their places, so that nothing is sorted at run time.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "in a constant, an index out of bounds stops the build"
+)]
+const ROWS_BY_PLACE: [usize; Attribute::COUNT] = {
+    let mut order = [0; Attribute::COUNT];
+    let mut count = 0;
+    while count < order.len() {
+        let mut at = count;
+        // Insertion: a constant cannot call `sort`.
+        while at > 0 && place(count) < place(order[at - 1]) {
+            order[at] = order[at - 1];
+            at -= 1;
+        }
+        order[at] = count;
+        count += 1;
+    }
+    order
+};
+
+/// Field and component of a row as one number.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "called in a constant alone, where it stops the build"
+)]
+const fn place(row: usize) -> u32 {
+    let location = ROWS[row].sources[0];
+    let (Some(field), Some(component)) = (location.field_number(), location.component_number())
+    else {
+        panic!("a row names a component")
+    };
+    (field as u32) << 16 | component as u32
+}
+
+impl<'a> Draft<'a> {
+    fn start(envelope: &Envelope<'a>, time: &'a str, code: &'a str, event: &'a str) -> Self {
         let mut draft = Self {
-            segments: vec![SegmentId::MSH],
-            entries: Vec::with_capacity(40),
+            entries: Vec::with_capacity(48),
         };
-        for (location, value) in [
+        draft.fields(&[
             (loc!("MSH-3"), envelope.sending_application),
             (loc!("MSH-4"), envelope.sending_facility),
             (loc!("MSH-5"), envelope.receiving_application),
             (loc!("MSH-6"), envelope.receiving_facility),
+            (loc!("MSH-7"), time),
             (loc!("MSH-9.1"), code),
             (loc!("MSH-9.2"), event),
             (loc!("MSH-10"), envelope.control_id),
             (loc!("MSH-11"), "P"),
             (loc!("MSH-12"), "2.3"),
-        ] {
-            draft.text(location, value.to_owned());
-        }
-        draft.text(loc!("MSH-7"), envelope.time.to_string());
+        ]);
         draft
     }
 
-    fn text(&mut self, location: Location, value: String) {
-        self.put(location, value, false);
+    /// Adds values in the order of their places; empty ones are left out.
+    fn fields(&mut self, fields: &[(Location, &'a str)]) {
+        for &(location, value) in fields {
+            self.put(location, value, false);
+        }
     }
 
-    fn put(&mut self, location: Location, value: String, written: bool) {
-        if value.is_empty() {
-            return;
+    fn put(&mut self, location: Location, value: &'a str, written: bool) {
+        if !value.is_empty() {
+            self.entries.push(Entry {
+                location,
+                value,
+                written,
+            });
         }
-        let id = location.segment_id();
-        if !self.segments.contains(&id) {
-            self.segments.push(id);
-        }
-        self.entries.push(Entry {
-            location,
-            value,
-            written,
-        });
     }
 
-    fn order_segments(&mut self, details: &OrderDetails<'_>, attributes: &Attributes) {
-        for (location, value) in [
-            (loc!("PID-1"), "1"),
+    fn order_segments(&mut self, details: &OrderDetails<'a>, known: &Known<'a>) {
+        let visit = [
             (loc!("PV1-1"), "1"),
             (loc!("PV1-2"), details.patient_class),
-            (loc!("ORC-1"), details.control),
-            (loc!("OBR-1"), "1"),
-        ] {
-            self.text(location, value.to_owned());
-        }
-        self.attributes(attributes, |_| true);
+        ];
+        self.segment(SegmentId::PID, &[(loc!("PID-1"), "1")], known);
+        self.segment(SegmentId::PV1, &visit, known);
+        self.segment(SegmentId::ORC, &[(loc!("ORC-1"), details.control)], known);
+        self.segment(SegmentId::OBR, &[(loc!("OBR-1"), "1")], known);
+        self.segment(SegmentId::ZDS, &[], known);
     }
 
-    fn event(&mut self, code: &str, time: &Timestamp) {
-        self.text(loc!("EVN-1"), code.to_owned());
-        self.text(loc!("EVN-2"), time.to_string());
+    fn event(&mut self, code: &'a str, time: &'a str) {
+        self.fields(&[(loc!("EVN-1"), code), (loc!("EVN-2"), time)]);
     }
 
-    fn patient(&mut self, attributes: &Attributes) {
-        self.text(loc!("PID-1"), "1".to_owned());
-        self.attributes(attributes, |location| {
-            location.segment_id() == SegmentId::PID
-        });
-    }
-
-    fn attributes(&mut self, attributes: &Attributes, which: impl Fn(Location) -> bool) {
-        for row in ROWS.iter().filter(|row| which(row.location())) {
-            if let Some(value) = attributes.get(row.attribute) {
-                self.put(row.location(), value.to_owned(), row.kind == Kind::Name);
+    /// Adds one segment: its leading fields and then the attributes that stand in it.
+    fn segment(&mut self, id: SegmentId, leading: &[(Location, &'a str)], known: &Known<'a>) {
+        self.fields(leading);
+        for row in ROWS_BY_PLACE.iter().filter_map(|&row| ROWS.get(row)) {
+            let location = row.location();
+            if location.segment_id() == id {
+                self.put(location, value(known, row.attribute), row.kind == Kind::Name);
             }
         }
     }
 
     fn write(mut self) -> Result<Vec<u8>, WriteError> {
         if !self.entries.iter().all(|entry| entry.value.is_ascii()) {
-            self.text(loc!("MSH-18"), "UNICODE UTF-8".to_owned());
+            let header = |entry: &Entry<'_>| entry.location.segment_id() == SegmentId::MSH;
+            let end = self.entries.iter().take_while(|entry| header(entry)).count();
+            let charset = Entry {
+                location: loc!("MSH-18"),
+                value: "UNICODE UTF-8",
+                written: false,
+            };
+            self.entries.insert(end, charset);
         }
-        self.entries.sort_by_key(|entry| entry.location);
         let mut writer = MessageWriter::new(Separators::DEFAULT);
-        for id in self.segments {
-            let mut segment = writer.segment(id);
-            for entry in self
-                .entries
-                .iter()
-                .filter(|entry| entry.location.segment_id() == id)
-            {
+        let same = |a: &Entry<'_>, b: &Entry<'_>| {
+            a.location.segment_id() == b.location.segment_id()
+        };
+        for entries in self.entries.chunk_by(same) {
+            let Some(first) = entries.first() else {
+                continue;
+            };
+            let mut segment = writer.segment(first.location.segment_id());
+            for entry in entries {
                 if entry.written {
                     // XPN is kept as it is written; control characters cannot be in it.
-
                     segment.put_raw(entry.location, entry.value.as_bytes())?;
                 } else {
-                    segment.put(entry.location, &entry.value)?;
+                    segment.put(entry.location, entry.value)?;
                 }
             }
         }

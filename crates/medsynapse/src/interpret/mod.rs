@@ -100,9 +100,9 @@ impl Facts {
     }
 }
 
-/// Whether a message is itself an acknowledgement: it is never answered.
+/// Whether a message is itself an acknowledgement or an answer: it is never acknowledged.
 pub fn is_acknowledgement(message: &Message<'_>) -> bool {
-    message.header().message_code() == b"ACK" && message.segment(SegmentId::MSA).is_some()
+    message.header().message_code() == b"ACK" || message.segment(SegmentId::MSA).is_some()
 }
 
 /// Reads what a message asks for under `profile`.

@@ -1,0 +1,175 @@
+//! The way into the store: a bounded queue, and a thread that commits whatever waits in it.
+//!
+//! There is no timer: the commit in progress is the window in which the next batch gathers.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use medsynapse_store::{Applied, Received, Store, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+/// Most messages in one commit.
+const BATCH_MESSAGES_MAX: usize = 256;
+/// From how many bytes on a commit takes no further message.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+/// Most messages that wait.
+const QUEUE_MESSAGES_MAX: usize = 1_024;
+/// Most bytes that wait, in units of 1 KiB.
+const QUEUE_KIB_MAX: usize = 64 << 10;
+
+/// What became of a message.
+pub(crate) type Outcome = Result<Applied, StoreError>;
+
+struct Job {
+    received: Received,
+    answer: oneshot::Sender<Outcome>,
+    /// Given back when the job is done.
+    room: OwnedSemaphorePermit,
+}
+
+enum Entry {
+    Job(Box<Job>),
+    /// What waits behind this is still done; nothing more is taken.
+    Close,
+}
+
+/// The queue and its thread.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    jobs: mpsc::Sender<Entry>,
+    room: Arc<Semaphore>,
+    failure: watch::Receiver<Option<String>>,
+    thread: std::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The broker takes no more messages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Closed;
+
+impl Intake {
+    /// Starts the thread. `applied` is called after each commit, for each message that is on
+    /// disk, before its answer goes out.
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        applied: impl FnMut(&Received, &Applied) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (jobs, queue) = mpsc::channel(QUEUE_MESSAGES_MAX);
+        let (failed, failure) = watch::channel(None);
+        let thread = std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || {
+                let mut writer = Writer {
+                    store,
+                    queue,
+                    applied,
+                    failed,
+                };
+                writer.run();
+            })?;
+        let room = Arc::new(Semaphore::new(QUEUE_KIB_MAX));
+        Ok(Self {
+            jobs,
+            room,
+            failure,
+            thread: std::sync::Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Puts a message into the queue, waiting for room. Messages that are put in one after the
+    /// other are applied in that order.
+    pub(crate) async fn put(
+        &self,
+        received: Received,
+    ) -> Result<oneshot::Receiver<Outcome>, Closed> {
+        let kib = (received.raw.len() / 1024 + 1).min(QUEUE_KIB_MAX);
+        let permits = u32::try_from(kib).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room)
+            .acquire_many_owned(permits)
+            .await
+            .map_err(|_| Closed)?;
+        let (answer, outcome) = oneshot::channel();
+        let job = Box::new(Job {
+            received,
+            answer,
+            room,
+        });
+        self.jobs.send(Entry::Job(job)).await.map_err(|_| Closed)?;
+        Ok(outcome)
+    }
+
+    /// Why the store takes nothing more, once that has happened.
+    pub(crate) fn failure(&self) -> watch::Receiver<Option<String>> {
+        self.failure.clone()
+    }
+
+    /// Takes no more messages and waits until those in the queue are on disk. Blocks: not for
+    /// a thread that runs tasks.
+    pub(crate) fn close(&self) {
+        self.room.close();
+        // The thread may have ended before.
+        let _ = self.jobs.blocking_send(Entry::Close);
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the writer thread panicked");
+        }
+    }
+}
+
+struct Writer<F> {
+    store: Arc<dyn Store>,
+    queue: mpsc::Receiver<Entry>,
+    applied: F,
+    failed: watch::Sender<Option<String>>,
+}
+
+impl<F: FnMut(&Received, &Applied)> Writer<F> {
+    fn run(&mut self) {
+        while let Some(entry) = self.queue.blocking_recv() {
+            let mut batch = Vec::new();
+            let mut bytes = 0;
+            let mut next = Some(entry);
+            while let Some(entry) = next.take() {
+                match entry {
+                    Entry::Close => self.queue.close(),
+                    Entry::Job(job) => {
+                        bytes += job.received.raw.len();
+                        batch.push(*job);
+                    }
+                }
+                if batch.len() < BATCH_MESSAGES_MAX && bytes < BATCH_BYTES_MAX {
+                    next = self.queue.try_recv().ok();
+                }
+            }
+            self.commit(batch);
+        }
+    }
+
+    fn commit(&mut self, batch: Vec<Job>) {
+        if batch.is_empty() {
+            return;
+        }
+        let mut waiting = Vec::with_capacity(batch.len());
+        let mut messages = Vec::with_capacity(batch.len());
+        for job in batch {
+            messages.push(job.received);
+            waiting.push((job.answer, job.room));
+        }
+        let outcomes = self.store.apply(&messages);
+        for ((received, (answer, room)), outcome) in messages.iter().zip(waiting).zip(outcomes) {
+            match &outcome {
+                Ok(applied) => (self.applied)(received, applied),
+                Err(StoreError::Broken(reason)) => {
+                    self.failed.send_replace(Some(reason.clone()));
+                }
+                Err(error) => tracing::error!(%error, "message not stored"),
+            }
+            // A sender that has gone away does not need its answer: the message is stored.
+            let _ = answer.send(outcome);
+            drop(room);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! [`StoreError`].
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database refused or failed.
+    #[error("the database failed: {0}")]
+    Database(String),
+    /// A commit or a write to disk failed: what is on disk is not known to be whole, and nothing
+    /// more is taken.
+    #[error("writing to disk failed, the store takes no more messages: {0}")]
+    Broken(String),
+    /// The disk is full; room makes it work again.
+    #[error("the disk is full")]
+    Full,
+    /// A stored message does not match its digest.
+    #[error("message {id} does not match its checksum and is not given out")]
+    Corrupt {
+        /// Which one.
+        id: i64,
+    },
+    /// Another server has the data directory open.
+    #[error("the data directory is in use by another server")]
+    InUse,
+    /// The database was made by a later version.
+    #[error("the database cannot be brought to this version: {0}")]
+    Migration(String),
+    /// A file could not be opened or made.
+    #[error("{path}: {message}")]
+    File {
+        /// Which one.
+        path: String,
+        /// What the system says.
+        message: String,
+    },
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+            Some(rusqlite::ErrorCode::SystemIoFailure | rusqlite::ErrorCode::DatabaseCorrupt) => {
+                Self::Broken(error.to_string())
+            }
+            // Values are bound, never part of the text: it holds no patient data.
+            _ => Self::Database(error.to_string()),
+        }
+    }
+}

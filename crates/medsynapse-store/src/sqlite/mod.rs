@@ -1,0 +1,199 @@
+//! [`SqliteStore`]: one writer, group commit, readers on their own connections.
+
+mod apply;
+mod checkpoint;
+mod read;
+mod rows;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use medsynapse::{AccessionNumber, PatientId};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::Store;
+use crate::error::StoreError;
+use crate::query::{MessageQuery, Page};
+use crate::record::{Applied, MessageSummary, OrderRecord, Received, ReportRecord, StoredMessage};
+use apply::Writer;
+use checkpoint::Checkpointer;
+use read::Readers;
+
+mod embedded {
+    #![allow(clippy::pedantic, missing_docs, reason = "written by a macro")]
+    refinery::embed_migrations!("migrations/sqlite");
+}
+
+/// Most connections that read at a time.
+const READERS: usize = 4;
+
+/// A store in one SQLite database, `medsynapse.db` in a data directory.
+///
+/// WAL mode with `synchronous=FULL`: a commit is on disk when it returns. The
+/// write-ahead log is moved into the database by a thread of its own, never by
+/// the writer. One server at a time opens a data directory.
+///
+/// ```
+/// use medsynapse_store::{SqliteStore, Store};
+///
+/// let directory = tempfile::tempdir()?;
+/// let store = SqliteStore::open(directory.path())?;
+/// assert_eq!(store.order_count()?, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: Mutex<Writer>,
+    readers: Readers,
+    path: PathBuf,
+    // Dropped last: its thread has the database open, the lock guards the directory.
+    _checkpointer: Checkpointer,
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens the database in `directory`, making both where they are not there and bringing an
+    /// older database to this version.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be written, another server uses it, or the database is damaged or
+    /// of a later version.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        make_directory(directory)?;
+        let lock = lock(&directory.join("lock"))?;
+        let path = directory.join("medsynapse.db");
+        make_private(&path)?;
+        let mut connection = connect(&path, false)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        let report = embedded::migrations::runner()
+            .run(&mut connection)
+            .map_err(|error| StoreError::Migration(error.to_string()))?;
+        for migration in report.applied_migrations() {
+            tracing::info!(%migration, "database brought to a new version");
+        }
+        // The checkpointer does this, off the writer's thread.
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        Ok(Self {
+            writer: Mutex::new(Writer::new(connection)?),
+            readers: Readers::open(&path, READERS)?,
+            _checkpointer: Checkpointer::start(connect(&path, false)?)?,
+            path,
+            _lock: lock,
+        })
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Store for SqliteStore {
+    fn apply(&self, batch: &[Received]) -> Vec<Result<Applied, StoreError>> {
+        let mut writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        writer.apply(batch)
+    }
+
+    fn messages(&self, query: &MessageQuery) -> Result<Page<MessageSummary>, StoreError> {
+        self.readers
+            .read(|connection| read::messages(connection, query))
+    }
+
+    fn message(&self, id: i64) -> Result<Option<StoredMessage>, StoreError> {
+        self.readers
+            .read(|connection| read::message(connection, id))
+    }
+
+    fn message_types(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.readers.read(read::message_types)
+    }
+
+    fn order(&self, accession_number: &AccessionNumber) -> Result<Option<OrderRecord>, StoreError> {
+        self.readers
+            .read(|connection| rows::order(connection, accession_number))
+    }
+
+    fn orders_of(&self, patient_id: &PatientId) -> Result<Vec<OrderRecord>, StoreError> {
+        self.readers
+            .read(|connection| rows::orders_of(connection, patient_id))
+    }
+
+    fn report(
+        &self,
+        accession_number: &AccessionNumber,
+    ) -> Result<Option<ReportRecord>, StoreError> {
+        self.readers
+            .read(|connection| rows::report(connection, accession_number))
+    }
+
+    fn order_count(&self) -> Result<u64, StoreError> {
+        self.readers.read(|connection| {
+            Ok(connection.query_row("SELECT count(*) FROM orders", [], |row| row.get(0))?)
+        })
+    }
+}
+
+fn connect(path: &Path, read_only: bool) -> Result<Connection, StoreError> {
+    let access = if read_only {
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+    } else {
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
+    };
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "cache_size", -32_768)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn make_directory(directory: &Path) -> Result<(), StoreError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(directory)
+        .map_err(|error| file_error(directory, &error))
+}
+
+/// Makes the database file, readable by its owner alone; SQLite gives its companions the same
+/// permissions.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    let mut options = File::options();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(path)
+        .map(drop)
+        .map_err(|error| file_error(path, &error))
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    make_private(path)?;
+    let file = File::options()
+        .append(true)
+        .open(path)
+        .map_err(|error| file_error(path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse),
+        Err(std::fs::TryLockError::Error(error)) => Err(file_error(path, &error)),
+    }
+}
+
+fn file_error(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::File {
+        path: path.display().to_string(),
+        message: error.to_string(),
+    }
+}

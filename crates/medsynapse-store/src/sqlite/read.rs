@@ -1,0 +1,224 @@
+//! The message log, read on connections of its own.
+
+use std::path::Path;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+
+use super::connect;
+use super::rows::moment;
+use crate::error::StoreError;
+use crate::query::{MessageOrder, MessageQuery, Page};
+use crate::record::{MessageSummary, Note, StoredMessage, digest};
+
+/// A few connections that read; a reader waits until one is free.
+#[derive(Debug)]
+pub(super) struct Readers {
+    idle: Mutex<Vec<Connection>>,
+    returned: Condvar,
+}
+
+impl Readers {
+    pub(super) fn open(path: &Path, count: usize) -> Result<Self, StoreError> {
+        let idle = (0..count)
+            .map(|_| connect(path, true))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            idle: Mutex::new(idle),
+            returned: Condvar::new(),
+        })
+    }
+
+    /// Reads one snapshot.
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = loop {
+            match idle.pop() {
+                Some(connection) => break connection,
+                None => {
+                    idle = self
+                        .returned
+                        .wait(idle)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        };
+        drop(idle);
+        // One transaction, so that a list and its count are of one moment.
+        let result = connection
+            .unchecked_transaction()
+            .map_err(StoreError::from)
+            .and_then(|transaction| {
+                let result = read(&transaction);
+                transaction.finish()?;
+                result
+            });
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(connection);
+        self.returned.notify_one();
+        result
+    }
+}
+
+const SUMMARY: &str = "id, received_at, transport, peer, sending_application, sending_facility, \
+    sent_at, message_code, trigger_event, control_id, accession_number, patient_id, patient_name, \
+    ack_code, ack_text, warning_count, retransmissions, size";
+
+fn summary(row: &Row<'_>) -> rusqlite::Result<MessageSummary> {
+    Ok(MessageSummary {
+        id: row.get(0)?,
+        received_at: moment(row, 1)?,
+        transport: row.get(2)?,
+        peer: row.get(3)?,
+        sending_application: row.get(4)?,
+        sending_facility: row.get(5)?,
+        sent_at: row.get(6)?,
+        message_code: row.get(7)?,
+        trigger_event: row.get(8)?,
+        control_id: row.get(9)?,
+        accession_number: row.get(10)?,
+        patient_id: row.get(11)?,
+        patient_name: row.get(12)?,
+        ack_code: row.get(13)?,
+        ack_text: row.get(14)?,
+        warning_count: row.get(15)?,
+        retransmissions: row.get(16)?,
+        size: row.get(17)?,
+    })
+}
+
+pub(super) fn messages(
+    connection: &Connection,
+    query: &MessageQuery,
+) -> Result<Page<MessageSummary>, StoreError> {
+    let mut wheres: Vec<&str> = Vec::new();
+    let mut values: Vec<Value> = Vec::new();
+    let texts = [
+        ("message_code = ?", &query.message_code),
+        ("accession_number = ?", &query.accession_number),
+        ("patient_id = ?", &query.patient_id),
+        ("control_id = ?", &query.control_id),
+        ("ack_code = ?", &query.ack_code),
+    ];
+    for (condition, value) in texts {
+        if let Some(text) = value {
+            wheres.push(condition);
+            values.push(Value::Text(text.clone()));
+        }
+    }
+    let total = total(connection, query, &wheres, &values)?;
+    for (condition, value) in [("id > ?", query.after), ("id < ?", query.before)] {
+        if let Some(id) = value {
+            wheres.push(condition);
+            values.push(Value::Integer(id));
+        }
+    }
+    let condition = condition(&wheres);
+    let direction = match query.order {
+        MessageOrder::OldestFirst => "ASC",
+        MessageOrder::NewestFirst => "DESC",
+    };
+    values.push(Value::Integer(i64::from(query.limit)));
+    values.push(Value::Integer(
+        i64::try_from(query.offset).unwrap_or(i64::MAX),
+    ));
+    let sql = format!(
+        "SELECT {SUMMARY} FROM messages{condition} ORDER BY id {direction} LIMIT ? OFFSET ?"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(values), summary)?;
+    Ok(Page {
+        items: rows.collect::<Result<_, _>>()?,
+        total,
+    })
+}
+
+/// How many messages match, from the kept counts where they say it.
+fn total(
+    connection: &Connection,
+    query: &MessageQuery,
+    wheres: &[&str],
+    values: &[Value],
+) -> Result<u64, StoreError> {
+    let kept = match (wheres, &query.message_code) {
+        ([], _) => Some(
+            connection
+                .prepare_cached("SELECT coalesce(sum(messages), 0) FROM message_counts")?
+                .query_row([], |row| row.get(0))?,
+        ),
+        ([_], Some(code)) => Some(
+            connection
+                .prepare_cached("SELECT messages FROM message_counts WHERE message_code = ?1")?
+                .query_row([code], |row| row.get(0))
+                .optional()?
+                .unwrap_or(0),
+        ),
+        _ => None,
+    };
+    if let Some(total) = kept {
+        return Ok(total);
+    }
+    let sql = format!("SELECT count(*) FROM messages{}", condition(wheres));
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(statement.query_row(params_from_iter(values), |row| row.get(0))?)
+}
+
+fn condition(wheres: &[&str]) -> String {
+    if wheres.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", wheres.join(" AND "))
+    }
+}
+
+pub(super) fn message(
+    connection: &Connection,
+    id: i64,
+) -> Result<Option<StoredMessage>, StoreError> {
+    let sql = format!(
+        "SELECT {SUMMARY}, raw, ack, findings, warnings, digest FROM messages WHERE id = ?1"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement
+        .query_row([id], |row| {
+            let notes = |index: usize| -> rusqlite::Result<Vec<Note>> {
+                let Some(json) = row.get_ref(index)?.as_str_or_null()? else {
+                    return Ok(Vec::new());
+                };
+                serde_json::from_str(json).map_err(|error| {
+                    let kind = rusqlite::types::Type::Text;
+                    rusqlite::Error::FromSqlConversionFailure(index, kind, error.into())
+                })
+            };
+            let stored = StoredMessage {
+                summary: summary(row)?,
+                raw: row.get(18)?,
+                ack: row.get(19)?,
+                findings: notes(20)?,
+                warnings: notes(21)?,
+            };
+            Ok((stored, row.get::<_, Vec<u8>>(22)?))
+        })
+        .optional()?;
+    let Some((stored, kept)) = found else {
+        return Ok(None);
+    };
+    if digest(&stored.raw).as_slice() != kept {
+        return Err(StoreError::Corrupt { id });
+    }
+    Ok(Some(stored))
+}
+
+pub(super) fn message_types(connection: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT message_code, messages FROM message_counts ORDER BY message_code",
+    )?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

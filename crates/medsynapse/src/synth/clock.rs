@@ -1,0 +1,140 @@
+//! [`Moment`]: the time in a department, which passes as its messages are made.
+
+use hl7_message::Timestamp;
+
+const DAY: i64 = 86_400;
+
+/// Seconds since 1970-01-01 in the department's own time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment(i64);
+
+impl Moment {
+    /// What a time stamp says, as far as it goes; its offset stays outside.
+    pub(super) fn of(time: &Timestamp) -> Self {
+        let days = days_of(
+            i64::from(time.year()),
+            i64::from(time.month().unwrap_or(1)),
+            i64::from(time.day().unwrap_or(1)),
+        );
+        let part = |part: Option<u8>| i64::from(part.unwrap_or(0));
+        Self(
+            days * DAY + part(time.hour()) * 3600 + part(time.minute()) * 60 + part(time.second()),
+        )
+    }
+
+    /// The last moment that HL7 can write is 9999-12-31; a run that comes so far starts again in
+    /// the same year.
+    pub(super) fn plus(self, seconds: u32) -> Self {
+        let last = Self::of(&LAST).0;
+        let sum = self.0 + i64::from(seconds);
+        Self(if sum > last { sum - 365 * DAY } else { sum })
+    }
+
+    /// The same moment with its seconds and minutes rounded up to five minutes.
+    pub(super) fn on_the_five(self) -> Self {
+        Self((self.0 + 299).div_euclid(300) * 300)
+    }
+
+    /// Hour of the day.
+    pub(super) fn hour(self) -> i64 {
+        self.0.rem_euclid(DAY) / 3600
+    }
+
+    /// Saturday or Sunday. 1970-01-01 was a Thursday.
+    pub(super) fn is_weekend(self) -> bool {
+        matches!((self.0.div_euclid(DAY) + 4).rem_euclid(7), 0 | 6)
+    }
+
+    /// `minutes` behind eight o'clock of the next day that is worked.
+    pub(super) fn next_working_day(self, minutes: u32) -> Self {
+        let mut day = Self((self.0.div_euclid(DAY) + 1) * DAY);
+        while day.is_weekend() {
+            day = day.plus(86_400);
+        }
+        day.plus(8 * 3600 + minutes * 60)
+    }
+
+    /// The year.
+    pub(super) fn year(self) -> i64 {
+        civil_of(self.0.div_euclid(DAY)).0
+    }
+
+    /// As HL7 has it, with the offset of the run.
+    pub(super) fn timestamp(self, offset_minutes: Option<i16>) -> Timestamp {
+        let (year, month, day) = civil_of(self.0.div_euclid(DAY));
+        let second = self.0.rem_euclid(DAY);
+        let small = |value: i64| u8::try_from(value).unwrap_or_default();
+        let time = Timestamp::from_civil(
+            (u16::try_from(year).unwrap_or(9999), small(month), small(day)),
+            (small(second / 3600), small(second / 60 % 60), small(second % 60)),
+        )
+        .unwrap_or(LAST);
+        match offset_minutes {
+            Some(minutes) => time.with_offset(minutes),
+            None => time,
+        }
+    }
+
+    /// Writes `YYYYMMDDHHMMSS` and the offset of the run.
+    pub(super) fn write_to(self, out: &mut String, offset_minutes: Option<i16>) {
+        let second = self.0.rem_euclid(DAY);
+        self.write_date_to(out);
+        write_digits(out, second / 3600, 2);
+        write_digits(out, second / 60 % 60, 2);
+        write_digits(out, second % 60, 2);
+        if let Some(offset) = offset_minutes {
+            out.push(if offset < 0 { '-' } else { '+' });
+            let minutes = i64::from(offset.unsigned_abs());
+            write_digits(out, minutes / 60, 2);
+            write_digits(out, minutes % 60, 2);
+        }
+    }
+
+    /// Writes `YYYYMMDD`.
+    pub(super) fn write_date_to(self, out: &mut String) {
+        let (year, month, day) = civil_of(self.0.div_euclid(DAY));
+        write_digits(out, year, 4);
+        write_digits(out, month, 2);
+        write_digits(out, day, 2);
+    }
+
+    /// That many days before, at midnight.
+    pub(super) fn days_before(self, days: u32) -> Self {
+        Self((self.0.div_euclid(DAY) - i64::from(days)).max(0) * DAY)
+    }
+}
+
+const LAST: Timestamp = match Timestamp::LAST {
+    time => time,
+};
+
+/// Writes a number with leading zeros.
+pub(super) fn write_digits(out: &mut String, value: i64, width: u32) {
+    for place in (0..width).rev() {
+        let digit = value.unsigned_abs() / 10_u64.pow(place) % 10;
+        out.push(char::from(b'0' + u8::try_from(digit).unwrap_or_default()));
+    }
+}
+
+/// Days since 1970-01-01 of a date in the Gregorian calendar, by years that begin in March.
+fn days_of(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// The date of a day; undoes [`days_of`].
+fn civil_of(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
