@@ -8,7 +8,7 @@ use clap::{
 };
 use hl7_message::AckCode;
 
-use crate::units;
+use crate::{edit::Edit, fail_if::FailIf, units};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,6 +62,16 @@ pub(crate) struct InputArgs {
     /// in `message`. Several files are sent one after another.
     #[arg(long, short = 'i', value_name = "FILE", num_args = 1..)]
     pub(crate) input: Vec<PathBuf>,
+
+    /// Put a value into every message that has the segment; may be given several times.
+    ///
+    /// `PID-5.1=DOE` writes data and escapes it; `PID-5=DOE^JANE` writes a whole field as it is.
+    #[arg(long, value_name = "PLACE=VALUE")]
+    pub(crate) set: Vec<Edit>,
+
+    /// Give each message that is sent a control id (MSH-10) of its own.
+    #[arg(long)]
+    pub(crate) new_control_id: bool,
 
     /// Read and check the messages, say what would be sent, send nothing.
     #[arg(long)]
@@ -133,6 +143,50 @@ pub(crate) struct LoadArgs {
     /// Pause after each message.
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = units::duration)]
     pub(crate) delay: Duration,
+
+    /// Connections that send at the same time; the order of messages is kept on each alone.
+    #[arg(
+        long,
+        short = 'c',
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(1..=4096)
+    )]
+    pub(crate) concurrency: u16,
+
+    /// Send everything N times.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) repeat: Option<u64>,
+
+    /// Send everything again and again for this long.
+    #[arg(
+        long,
+        value_name = "TIME",
+        conflicts_with = "repeat",
+        value_parser = units::nonzero_duration
+    )]
+    pub(crate) duration: Option<Duration>,
+
+    /// Messages a second (500/s, 30/m), whatever the receiver can do: a message that has to wait
+    /// for a free connection counts its wait as latency.
+    #[arg(long, value_name = "RATE", value_parser = units::rate)]
+    pub(crate) rate: Option<f64>,
+
+    /// Send a message whose outcome is unknown (no connection, no answer) up to N times more:
+    /// the same bytes, after 1 s, 2 s, 4 s … shortened by chance.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retries: u32,
+
+    /// Stop at the first message that is not accepted.
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+}
+
+impl LoadArgs {
+    /// Whether this is a measurement rather than a delivery.
+    pub(crate) fn is_load(&self) -> bool {
+        self.concurrency > 1 || self.repeat.is_some() || self.duration.is_some()
+    }
 }
 
 /// What is printed.
@@ -142,6 +196,15 @@ pub(crate) struct OutputArgs {
     /// The code that counts as success, instead of AA or CA.
     #[arg(long, value_name = "CODE", value_parser = ack_code)]
     pub(crate) expect: Option<AckCode>,
+
+    /// Exit with 7 when a limit is missed: p99>50ms, max>1s, errors>0, errors>1%, rate<1000/s;
+    /// may be given several times.
+    #[arg(long, value_name = "LIMIT")]
+    pub(crate) fail_if: Vec<FailIf>,
+
+    /// Write each answer to a file in this directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) save_acks: Option<PathBuf>,
 
     /// One JSON object a line on standard output, one for each message and one at the end.
     #[arg(long)]

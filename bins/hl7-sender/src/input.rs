@@ -18,7 +18,10 @@ use bytes::Bytes;
 use hl7_message::Message;
 use memchr::{memchr, memchr_iter};
 
-use crate::outgoing::{Outgoing, printable};
+use crate::{
+    edit::Edit,
+    outgoing::{Outgoing, printable},
+};
 
 /// All messages of all inputs, in order.
 #[derive(Debug, Default)]
@@ -26,6 +29,8 @@ pub(crate) struct Inputs {
     pub(crate) messages: Vec<Outgoing>,
     /// Batch headers and trailers that were seen and are not sent.
     pub(crate) batch_segments: usize,
+    /// How many messages each edit has changed.
+    pub(crate) edited: Vec<usize>,
 }
 
 /// A message cut out of an input, its lines ended as they travel.
@@ -59,9 +64,12 @@ struct Cut {
     batch_segments: usize,
 }
 
-/// Reads every input to its end and cuts it into messages.
-pub(crate) fn read_all(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
-    let mut inputs = Inputs::default();
+/// Reads every input to its end, cuts it into messages, and makes the edits.
+pub(crate) fn read_all(paths: &[PathBuf], edits: &[Edit]) -> anyhow::Result<Inputs> {
+    let mut inputs = Inputs {
+        edited: vec![0; edits.len()],
+        ..Inputs::default()
+    };
     for (file, path) in paths.iter().enumerate() {
         let bytes = read(path)?;
         let at = |problem: Problem| {
@@ -81,11 +89,35 @@ pub(crate) fn read_all(paths: &[PathBuf]) -> anyhow::Result<Inputs> {
             );
         }
         inputs.batch_segments += cut.batch_segments;
-        for piece in cut.pieces {
+        for mut piece in cut.pieces {
+            for (edit, edited) in edits.iter().zip(&mut inputs.edited) {
+                *edited += usize::from(change(&mut piece, edit).map_err(at)?);
+            }
             inputs.messages.push(outgoing(piece, file).map_err(at)?);
         }
     }
+    for (edit, edited) in edits.iter().zip(&inputs.edited) {
+        if *edited == 0 {
+            let segment = edit.location.segment_id();
+            bail!(
+                "--set {}: no message has this {segment} segment",
+                edit.location
+            );
+        }
+    }
     Ok(inputs)
+}
+
+/// Makes one edit; whether there was a place for it.
+fn change(piece: &mut Piece, edit: &Edit) -> Result<bool, Problem> {
+    let edited = edit
+        .apply(&piece.bytes)
+        .map_err(|error| Problem::new(piece.offset, format_args!("cannot edit: {error:#}")))?;
+    let changed = edited.is_some();
+    if let Some(bytes) = edited {
+        piece.bytes = bytes.into();
+    }
+    Ok(changed)
 }
 
 /// How an input is called in a text for people.

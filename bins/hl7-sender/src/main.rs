@@ -1,11 +1,17 @@
 //! Sends HL7 v2 messages by MLLP or HTTP and prints each acknowledgement.
 
+mod acks;
 mod cli;
 mod clock;
+mod edit;
 mod exit;
+mod fail_if;
+mod ids;
 mod input;
+mod interrupt;
 mod link;
 mod outgoing;
+mod prepare;
 mod program;
 mod report;
 mod send;

@@ -1,20 +1,17 @@
 //! The program from its options to its exit code.
 
-use std::{io::Write, path::Path};
+use std::io::Write;
 
 use anyhow::{Context, bail};
 use clap::CommandFactory;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{Cli, Color, Command, ReceiverArgs},
+    cli::{Cli, Color, Command},
     exit::Exit,
-    http,
-    input::{self, Inputs},
-    link::Target,
-    mllp,
-    report::{self, BAD, Each, Reporter},
-    send::{Outcome, Plan, Run, Until},
+    interrupt, prepare,
+    report::{self, BAD, Reporter},
+    send::{Outcome, Run},
     summary,
 };
 
@@ -40,10 +37,8 @@ fn print(command: &Command) -> anyhow::Result<()> {
         }
         Command::Man => clap_mangen::Man::new(definition).render(&mut out)?,
     }
-    std::io::stdout()
-        .lock()
-        .write_all(&out)
-        .context("writing to standard output")
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(&out).context("writing to standard output")
 }
 
 fn send(cli: &Cli) -> anyhow::Result<Exit> {
@@ -51,143 +46,55 @@ fn send(cli: &Cli) -> anyhow::Result<Exit> {
         bail!("nothing to send; give --input FILE, or --input - for standard input");
     }
     if cli.receiver.apikey_is_visible {
-        warn(
-            "--apikey shows the key to every user of this machine; \
-              use HL7_API_KEY or --apikey-file",
+        report::warn(
+            "--apikey shows the key to every user of this machine; use HL7_API_KEY or \
+             --apikey-file",
         );
     }
-    let inputs = input::read_all(&cli.input.input)?;
-    if inputs.batch_segments > 0 && !cli.output.quiet {
-        let count = inputs.batch_segments;
-        warn(&format!(
-            "{count} batch headers and trailers (FHS, BHS, BTS, FTS) are not sent"
-        ));
-    }
+    let inputs = prepare::inputs(cli)?;
+    let target = prepare::target(&cli.receiver)?;
+    let each = prepare::each(cli);
     if cli.input.dry_run {
-        return dry_run(cli, &inputs);
+        let total = inputs.messages.len();
+        for (number, message) in (1..).zip(&inputs.messages) {
+            report::ready(each, number, total, message, &cli.input.input);
+        }
+        let address = target.address();
+        anstream::eprintln!("Dry run: {total} messages are ready for {address}; nothing was sent.");
+        return Ok(Exit::Accepted);
     }
-    let target = target(&cli.receiver)?;
     let reporter = Reporter {
-        each: each(cli),
+        each,
         inputs: cli.input.input.clone(),
     };
-    let plan = plan(cli, inputs);
-    let total = plan.total();
+    let plan = prepare::plan(cli, inputs)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let (outcome, target) = runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let abort = CancellationToken::new();
-        let watch = tokio::spawn(cancel_when_asked(abort.clone()));
-        let ended = Run::new(plan, target, reporter, abort).finish().await;
+        let watch = tokio::spawn(interrupt::cancel(abort.clone()));
+        let outcome = Run::new(plan, target, reporter, abort).finish().await;
         watch.abort();
-        ended
+        outcome
     });
-    finish(cli, &outcome, &target, total)
-}
-
-fn plan(cli: &Cli, inputs: Inputs) -> Plan {
-    Plan {
-        until: Until::Count(inputs.messages.len() as u64),
-        messages: inputs.messages,
-        concurrency: 1,
-        delay: cli.load.delay,
-        rate: None,
-        retries: 0,
-        fail_fast: false,
-        expect: cli.output.expect,
+    let exit = last_words(cli, &outcome)?;
+    match outcome.unsaved {
+        Some(error) => Err(error).context("an answer could not be written; check --save-acks"),
+        None => Ok(exit),
     }
 }
 
-fn target(args: &ReceiverArgs) -> anyhow::Result<Target> {
-    if !args.http {
-        let target = mllp::Target::new(&args.host, args.port, args.timeout, args.keep_alive);
-        return Ok(Target::Mllp(target));
-    }
-    let key = match &args.apikey_file {
-        Some(path) => Some(read_key(path)?),
-        None => args.apikey.clone().filter(|key| !key.is_empty()),
-    };
-    let target = http::Target::new(
-        &args.endpoint,
-        key.as_deref(),
-        args.timeout,
-        args.keep_alive,
-    )?;
-    Ok(Target::Http(target))
-}
-
-fn read_key(path: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(path).with_context(|| {
-        format!(
-            "cannot read the key file {}; check --apikey-file",
-            path.display()
-        )
-    })?;
-    match text.lines().next().map(str::trim) {
-        Some(key) if !key.is_empty() => Ok(key.to_owned()),
-        _ => bail!(
-            "the key file {} has no key in its first line",
-            path.display()
-        ),
-    }
-}
-
-const fn each(cli: &Cli) -> Each {
-    if cli.output.json {
-        Each::Json
-    } else if cli.output.quiet {
-        Each::Nothing
-    } else {
-        Each::Line
-    }
-}
-
-/// Lists what would be sent.
-fn dry_run(cli: &Cli, inputs: &Inputs) -> anyhow::Result<Exit> {
-    let address = target(&cli.receiver)?.address();
-    let each = each(cli);
-    let total = inputs.messages.len();
-    for (number, message) in (1..).zip(&inputs.messages) {
-        report::ready(each, number, total, message, &cli.input.input);
-    }
-    anstream::eprintln!("Dry run: {total} messages are ready for {address}; nothing was sent.");
-    Ok(Exit::Accepted)
-}
-
-async fn cancel_when_asked(abort: CancellationToken) {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            abort.cancel();
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_ok() {
-        abort.cancel();
-    }
-}
-
-/// The last words and the exit code.
-fn finish(
-    cli: &Cli,
-    outcome: &Outcome,
-    target: &Target,
-    total: Option<u64>,
-) -> anyhow::Result<Exit> {
+/// What is said at the end, and the exit code.
+fn last_words(cli: &Cli, outcome: &Outcome) -> anyhow::Result<Exit> {
     let tally = &outcome.tally;
-    let total = total.unwrap_or(tally.tried);
-    if let Some(failure) = &outcome.unreachable {
-        let advice = target.advice(failure.kind);
+    if let Some((failure, advice)) = &outcome.unreachable {
         anstream::eprintln!("{BAD}error:{BAD:#} {}; {advice}", failure.text);
     }
-    let untried = total.saturating_sub(tally.tried + outcome.unanswered);
+    let untried = outcome
+        .total
+        .saturating_sub(tally.tried + outcome.unanswered);
     if untried > 0 && !cli.output.quiet {
         anstream::eprintln!("{untried} messages were not tried.");
     }
@@ -198,27 +105,33 @@ fn finish(
              received is not known."
         );
     }
-    let exit = exit(outcome);
-    let last = format!(
-        "Sending complete. Successfully sent {}/{total} messages.",
-        tally.accepted
-    );
+    if cli.load.is_load() && !cli.output.quiet {
+        anstream::eprint!("{}", summary::text(outcome, cli.load.rate.is_some()));
+    }
+    let limits = &cli.output.fail_if;
+    let missed: Vec<_> = limits
+        .iter()
+        .filter_map(|limit| limit.missed(outcome))
+        .collect();
+    for limit in &missed {
+        anstream::eprintln!("{BAD}limit missed:{BAD:#} {limit}");
+    }
+    let exit = exit(outcome, !missed.is_empty());
+    let (accepted, total) = (tally.accepted, outcome.total);
+    let last = format!("Sending complete. Successfully sent {accepted}/{total} messages.");
     let mut out = std::io::stdout().lock();
-    if cli.output.json {
+    let written = if cli.output.json {
         anstream::eprintln!("{last}");
-        writeln!(out, "{}", summary::object(outcome, total, exit))
+        writeln!(out, "{}", summary::object(outcome, exit))
     } else {
         writeln!(out, "{last}")
-    }
-    .context("writing to standard output")?;
+    };
+    written.context("writing to standard output")?;
     Ok(exit)
 }
 
-fn exit(outcome: &Outcome) -> Exit {
+fn exit(outcome: &Outcome, missed: bool) -> Exit {
     let interrupted = outcome.interrupted.then_some(Exit::Interrupted);
-    Exit::strongest(outcome.tally.exits().chain(interrupted))
-}
-
-fn warn(text: &str) {
-    anstream::eprintln!("warning: {text}");
+    let missed = missed.then_some(Exit::Threshold);
+    Exit::strongest(outcome.tally.exits().chain(interrupted).chain(missed))
 }

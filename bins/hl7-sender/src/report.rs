@@ -26,6 +26,8 @@ pub(crate) struct Sent<'a> {
     pub(crate) number: u64,
     pub(crate) total: Option<u64>,
     pub(crate) message: &'a Outgoing,
+    /// The control id it was sent under.
+    pub(crate) id: &'a [u8],
     pub(crate) outcome: &'a Result<Reply, Failure>,
     pub(crate) accepted: bool,
     pub(crate) latency: Duration,
@@ -65,9 +67,9 @@ impl Reporter {
     }
 
     /// Says that a message will be tried again.
-    pub(crate) fn retrying(&self, message: &Outgoing, failure: &Failure, wait: Duration) {
+    pub(crate) fn retrying(&self, id: &[u8], failure: &Failure, wait: Duration) {
         if self.each == Each::Line {
-            let id = printable(message.control_id());
+            let id = printable(id);
             let seconds = wait.as_secs_f64();
             let mut err = anstream::stderr().lock();
             let _ = writeln!(
@@ -79,13 +81,18 @@ impl Reporter {
     }
 }
 
+/// Something a person should know, and that stops nothing.
+pub(crate) fn warn(text: &str) {
+    anstream::eprintln!("warning: {text}");
+}
+
 fn line(sent: &Sent<'_>, out: &mut dyn Write) -> io::Result<()> {
     let number = match sent.total {
         Some(total) => format!("{}/{total}", sent.number),
         None => sent.number.to_string(),
     };
     let style = if sent.accepted { GOOD } else { BAD };
-    let id = printable(sent.message.control_id());
+    let id = printable(sent.id);
     let kind = &sent.message.kind;
     let what = match sent.outcome {
         Ok(reply) => {
@@ -120,7 +127,7 @@ fn object(sent: &Sent<'_>, inputs: &[PathBuf]) -> Value {
         "file": inputs.get(sent.message.file).map(|path| path.to_string_lossy()),
         "offset": sent.message.offset,
         "type": sent.message.kind,
-        "controlId": String::from_utf8_lossy(sent.message.control_id()),
+        "controlId": String::from_utf8_lossy(sent.id),
         "accepted": sent.accepted,
         "ack": ack,
         "text": text,
@@ -214,6 +221,7 @@ mod tests {
             number: 1,
             total: Some(3),
             message,
+            id: message.control_id(),
             outcome,
             accepted,
             latency,

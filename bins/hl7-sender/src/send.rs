@@ -2,8 +2,9 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
+    io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -18,6 +19,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    acks::AckFiles,
+    ids::FreshIds,
     link::{Failure, Link, Reply, Target},
     outgoing::Outgoing,
     report::{Reporter, Sent},
@@ -40,6 +43,10 @@ pub(crate) struct Plan {
     pub(crate) retries: u32,
     pub(crate) fail_fast: bool,
     pub(crate) expect: Option<AckCode>,
+    /// Ids to put in place of those of the messages, which are [`LEN`](crate::ids::LEN) bytes
+    /// long.
+    pub(crate) fresh_ids: Option<FreshIds>,
+    pub(crate) save_acks: Option<AckFiles>,
 }
 
 /// When all is sent.
@@ -51,10 +58,11 @@ pub(crate) enum Until {
 
 impl Plan {
     /// How many messages there will be, if that is known.
-    pub(crate) fn total(&self) -> Option<u64> {
-        match self.until {
-            Until::Count(count) => Some(count),
-            Until::Elapsed(_) => None,
+    fn total(&self) -> Option<u64> {
+        match (self.until, self.rate) {
+            (Until::Count(count), _) => Some(count),
+            (Until::Elapsed(time), Some(rate)) => Some(count_due(time, rate)),
+            (Until::Elapsed(_), None) => None,
         }
     }
 }
@@ -64,11 +72,31 @@ impl Plan {
 pub(crate) struct Outcome {
     pub(crate) tally: Tally,
     pub(crate) elapsed: Duration,
+    /// Messages that were to be sent.
+    pub(crate) total: u64,
     /// Messages in hand when the run was interrupted.
     pub(crate) unanswered: u64,
-    /// The failure that ended the run before anything got through.
-    pub(crate) unreachable: Option<Failure>,
+    /// The failure that ended the run before anything got through, and what to do about it.
+    pub(crate) unreachable: Option<(Failure, &'static str)>,
     pub(crate) interrupted: bool,
+    /// Why an answer could not be written down, which ended the run.
+    pub(crate) unsaved: Option<io::Error>,
+}
+
+#[cfg(test)]
+impl Outcome {
+    /// The outcome of sending nothing.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            tally: Tally::new(),
+            elapsed: Duration::ZERO,
+            total: 0,
+            unanswered: 0,
+            unreachable: None,
+            interrupted: false,
+            unsaved: None,
+        }
+    }
 }
 
 /// A plan under way.
@@ -83,6 +111,7 @@ pub(crate) struct Run {
     reached: AtomicBool,
     unanswered: AtomicU64,
     unreachable: Mutex<Option<Failure>>,
+    unsaved: Mutex<Option<io::Error>>,
     /// Take no new message.
     finish: CancellationToken,
     /// Give up the messages in hand, too.
@@ -119,6 +148,7 @@ impl Run {
             reached: AtomicBool::new(false),
             unanswered: AtomicU64::new(0),
             unreachable: Mutex::new(None),
+            unsaved: Mutex::new(None),
             finish: abort.child_token(),
             abort,
             tallies: std::iter::repeat_with(|| Mutex::new(Tally::new()))
@@ -128,8 +158,8 @@ impl Run {
         }
     }
 
-    /// Sends everything, and gives back where it went.
-    pub(crate) async fn finish(mut self) -> (Outcome, Target) {
+    /// Sends everything.
+    pub(crate) async fn finish(mut self) -> Outcome {
         let concurrency = self.plan.concurrency;
         self.started = Instant::now();
         let run = Arc::new(self);
@@ -138,45 +168,66 @@ impl Run {
             let run = Arc::clone(&run);
             workers.spawn(async move { run.work(worker).await });
         }
-        workers.join_all().await;
-        let elapsed = run.started.elapsed();
-        // Every worker has ended, so that this is the last handle.
-        let Some(run) = Arc::into_inner(run) else {
-            unreachable!("a worker outlived its end")
-        };
+        while workers.join_next().await.is_some() {}
+        run.outcome()
+    }
+
+    fn outcome(&self) -> Outcome {
+        let elapsed = self.started.elapsed();
         let mut tally = Tally::new();
-        for part in &run.tallies {
-            tally.merge(&part.lock().unwrap_or_else(PoisonError::into_inner));
+        for part in &self.tallies {
+            tally.merge(&lock(part));
         }
-        let outcome = Outcome {
-            tally,
+        let unreachable = lock(&self.unreachable).take();
+        Outcome {
             elapsed,
-            unanswered: run.unanswered.into_inner(),
-            unreachable: run
-                .unreachable
-                .into_inner()
-                .unwrap_or_else(PoisonError::into_inner),
-            interrupted: run.abort.is_cancelled(),
-        };
-        (outcome, run.target)
+            total: self.plan.total().unwrap_or(tally.tried),
+            tally,
+            unanswered: self.unanswered.load(Ordering::Relaxed),
+            unreachable: unreachable.map(|failure| {
+                let advice = self.target.advice(failure.kind);
+                (failure, advice)
+            }),
+            interrupted: self.abort.is_cancelled(),
+            unsaved: lock(&self.unsaved).take(),
+        }
     }
 
     async fn work(&self, worker: usize) {
         let mut link = self.target.link();
+        let mut edition = Vec::new();
         while let Some(turn) = self.turn().await {
             let Some(message) = self.message(turn.number) else {
                 break;
             };
+            let (bytes, id) = self.edition(&turn, message, &mut edition);
             let mut tries = 0;
             let outcome = tokio::select! {
                 biased;
-                outcome = self.try_out(&mut link, message, &mut tries) => outcome,
+                outcome = self.try_out(&mut link, message, (bytes, id), &mut tries) => outcome,
                 () = self.abort.cancelled() => {
                     self.unanswered.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
             };
-            self.settle(worker, &turn, message, &outcome, tries);
+            let latency = turn.due.elapsed();
+            let accepted = outcome
+                .as_ref()
+                .is_ok_and(|reply| Tally::is_expected(reply.code, self.plan.expect));
+            if let Some(tally) = self.tallies.get(worker % self.tallies.len()) {
+                lock(tally).add(&outcome, accepted, bytes.len(), latency, tries);
+            }
+            self.settle(&Sent {
+                number: turn.number + 1,
+                total: self.plan.total(),
+                message,
+                id,
+                outcome: &outcome,
+                accepted,
+                latency,
+                tries,
+                ends_run: self.ends_run(&outcome),
+            });
             if !self.plan.delay.is_zero() {
                 tokio::select! {
                     () = self.finish.cancelled() => {}
@@ -196,9 +247,8 @@ impl Run {
         let since_start = self.plan.rate.map(|rate| seconds(number, rate));
         match self.plan.until {
             Until::Count(count) if number >= count => return None,
-            Until::Elapsed(end) if since_start.unwrap_or_else(|| self.started.elapsed()) >= end => {
-                return None;
-            }
+            Until::Elapsed(end) if self.started.elapsed() >= end => return None,
+            Until::Elapsed(end) if since_start.is_some_and(|due| due >= end) => return None,
             Until::Count(_) | Until::Elapsed(_) => {}
         }
         let now = Instant::now();
@@ -220,21 +270,41 @@ impl Run {
         self.plan.messages.get(usize::try_from(index).ok()?)
     }
 
+    /// The bytes to be sent and the control id in them: the message's own, or a fresh one.
+    fn edition<'e>(
+        &self,
+        turn: &Turn,
+        message: &'e Outgoing,
+        edition: &'e mut Vec<u8>,
+    ) -> (&'e [u8], &'e [u8]) {
+        let Some(ids) = &self.plan.fresh_ids else {
+            return (&message.bytes, message.control_id());
+        };
+        edition.clear();
+        edition.extend_from_slice(&message.bytes);
+        if let Some(place) = edition.get_mut(message.control_id.clone()) {
+            place.copy_from_slice(&ids.id(turn.number + 1));
+        }
+        let id = edition.get(message.control_id.clone()).unwrap_or_default();
+        (edition, id)
+    }
+
     /// Sends one message until it is answered or there are no tries left.
     async fn try_out(
         &self,
         link: &mut Link<'_>,
         message: &Outgoing,
+        (bytes, id): (&[u8], &[u8]),
         tries: &mut u32,
     ) -> Result<Reply, Failure> {
         let policy = RetryPolicy::default();
         loop {
             *tries += 1;
-            let outcome = link.exchange(message, &message.bytes).await;
+            let outcome = link.exchange(message, bytes).await;
             match &outcome {
                 Err(failure) if failure.kind.is_worth_a_retry() && *tries <= self.plan.retries => {
                     let wait = policy.delay(*tries, self.randomness.hash_one(*tries));
-                    self.reporter.retrying(message, failure, wait);
+                    self.reporter.retrying(id, failure, wait);
                     sleep(wait).await;
                 }
                 _ => return outcome,
@@ -242,38 +312,17 @@ impl Run {
         }
     }
 
-    /// Counts and reports one outcome, and ends the run where it must.
-    fn settle(
-        &self,
-        worker: usize,
-        turn: &Turn,
-        message: &Outgoing,
-        outcome: &Result<Reply, Failure>,
-        tries: u32,
-    ) {
-        let latency = turn.due.elapsed();
-        let accepted = outcome
-            .as_ref()
-            .is_ok_and(|reply| Tally::is_expected(reply.code, self.plan.expect));
-        if let Some(tally) = self.tallies.get(worker % self.tallies.len()) {
-            let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-            tally.add(outcome, accepted, message.bytes.len(), latency, tries);
+    /// Writes down and reports one outcome, and ends the run where it must.
+    fn settle(&self, sent: &Sent<'_>) {
+        self.reporter.sent(sent);
+        if let (Some(files), Ok(reply)) = (&self.plan.save_acks, sent.outcome) {
+            let code = reply.code.as_str();
+            if let Err(error) = files.save(sent.number, sent.id, code, &reply.answer) {
+                lock(&self.unsaved).get_or_insert(error);
+                self.finish.cancel();
+            }
         }
-        let number = turn.number + 1;
-        let total = self.plan.total();
-        let ends_run = self.ends_run(outcome);
-        let sent = Sent {
-            number,
-            total,
-            message,
-            outcome,
-            accepted,
-            latency,
-            tries,
-            ends_run,
-        };
-        self.reporter.sent(&sent);
-        if ends_run || (self.plan.fail_fast && !accepted) {
+        if sent.ends_run || (self.plan.fail_fast && !sent.accepted) {
             self.finish.cancel();
         }
     }
@@ -285,11 +334,7 @@ impl Run {
                 if self.reached.load(Ordering::Relaxed) {
                     return false;
                 }
-                let mut first = self
-                    .unreachable
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                first.get_or_insert_with(|| failure.clone());
+                lock(&self.unreachable).get_or_insert_with(|| failure.clone());
                 true
             }
             _ => {
@@ -304,4 +349,35 @@ impl Run {
 #[expect(clippy::cast_precision_loss, reason = "2^52 messages are never sent")]
 fn seconds(number: u64, rate: f64) -> Duration {
     Duration::try_from_secs_f64(number as f64 / rate).unwrap_or(Duration::MAX)
+}
+
+/// How many messages of an open loop are due before `end`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast of a float saturates"
+)]
+fn count_due(end: Duration, rate: f64) -> u64 {
+    (end.as_secs_f64() * rate).ceil() as u64
+}
+
+/// A tally stays good when a worker that held it panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_loop_has_as_many_messages_as_come_due() {
+        for (millis, rate) in [(1000, 5.0), (999, 5.0), (300, 7.0), (2500, 0.5)] {
+            let end = Duration::from_millis(millis);
+            let due = (0..1000)
+                .take_while(|number| seconds(*number, rate) < end)
+                .count();
+            assert_eq!(count_due(end, rate), due as u64, "{millis} ms at {rate}/s");
+        }
+    }
 }

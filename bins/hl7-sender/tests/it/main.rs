@@ -6,5 +6,6 @@ mod basics;
 mod exits;
 mod http;
 mod inputs;
+mod load;
 mod peer;
 mod program;

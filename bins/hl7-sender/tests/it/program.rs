@@ -67,7 +67,7 @@ pub(crate) fn sender() -> Command {
     ] {
         command.env_remove(name);
     }
-    command.timeout(std::time::Duration::from_secs(60));
+    command.timeout(std::time::Duration::from_mins(1));
     command
 }
 

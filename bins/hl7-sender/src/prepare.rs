@@ -1,0 +1,124 @@
+//! From options to what a run needs: messages, receiver, plan.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use hl7_message::loc;
+
+use crate::{
+    acks::AckFiles,
+    cli::{Cli, ReceiverArgs},
+    edit::Edit,
+    http,
+    ids::{self, FreshIds},
+    input::{self, Inputs},
+    link::Target,
+    mllp,
+    report::{Each, warn},
+    send::{Plan, Until},
+};
+
+/// Reads the inputs, makes the edits, and tells a person what should be known before they go out.
+pub(crate) fn inputs(cli: &Cli) -> anyhow::Result<Inputs> {
+    let mut edits = cli.input.set.clone();
+    if cli.input.new_control_id {
+        // Room for the ids that are put in while sending.
+        edits.push(Edit::new(loc!("MSH-10"), "0".repeat(ids::LEN)));
+    }
+    let inputs = input::read_all(&cli.input.input, &edits)?;
+    if !cli.output.quiet {
+        tell(cli, &inputs);
+    }
+    Ok(inputs)
+}
+
+fn tell(cli: &Cli, inputs: &Inputs) {
+    if inputs.batch_segments > 0 {
+        let count = inputs.batch_segments;
+        warn(&format!(
+            "{count} batch headers and trailers (FHS, BHS, BTS, FTS) are not sent"
+        ));
+    }
+    let total = inputs.messages.len();
+    for (edit, count) in cli.input.set.iter().zip(&inputs.edited) {
+        if *count < total {
+            let location = edit.location;
+            warn(&format!(
+                "--set {location}: {count} of {total} messages have this segment"
+            ));
+        }
+    }
+    let again = cli.load.repeat.is_some_and(|times| times > 1) || cli.load.duration.is_some();
+    if again && !cli.input.new_control_id {
+        warn(
+            "messages are sent again under the same control ids, and a receiver may answer them \
+             as duplicates; --new-control-id gives each its own",
+        );
+    }
+}
+
+pub(crate) fn plan(cli: &Cli, inputs: Inputs) -> anyhow::Result<Plan> {
+    let load = &cli.load;
+    let count = inputs.messages.len() as u64;
+    let until = match load.duration {
+        Some(time) => Until::Elapsed(time),
+        None => Until::Count(count.saturating_mul(load.repeat.unwrap_or(1))),
+    };
+    Ok(Plan {
+        until,
+        messages: inputs.messages,
+        concurrency: usize::from(load.concurrency),
+        delay: load.delay,
+        rate: load.rate,
+        retries: load.retries,
+        fail_fast: load.fail_fast,
+        expect: cli.output.expect,
+        fresh_ids: cli.input.new_control_id.then(FreshIds::random),
+        save_acks: cli
+            .output
+            .save_acks
+            .as_deref()
+            .map(AckFiles::new)
+            .transpose()?,
+    })
+}
+
+pub(crate) fn target(args: &ReceiverArgs) -> anyhow::Result<Target> {
+    if !args.http {
+        let target = mllp::Target::new(&args.host, args.port, args.timeout, args.keep_alive);
+        return Ok(Target::Mllp(target));
+    }
+    let key = match &args.apikey_file {
+        Some(path) => Some(read_key(path)?),
+        None => args.apikey.clone().filter(|key| !key.is_empty()),
+    };
+    let target = http::Target::new(
+        &args.endpoint,
+        key.as_deref(),
+        args.timeout,
+        args.keep_alive,
+    )?;
+    Ok(Target::Http(target))
+}
+
+fn read_key(path: &Path) -> anyhow::Result<String> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the key file {shown}; check --apikey-file"))?;
+    match text.lines().next().map(str::trim) {
+        Some(key) if !key.is_empty() => Ok(key.to_owned()),
+        _ => bail!("the key file {shown} has no key in its first line"),
+    }
+}
+
+/// What is said about each message: under load nothing, unless more is asked for.
+pub(crate) fn each(cli: &Cli) -> Each {
+    if cli.load.is_load() && cli.output.verbose == 0 {
+        return Each::Nothing;
+    }
+    match (cli.output.json, cli.output.quiet) {
+        (true, _) => Each::Json,
+        (false, true) => Each::Nothing,
+        (false, false) => Each::Line,
+    }
+}
