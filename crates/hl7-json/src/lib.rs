@@ -1,1 +1,10 @@
-//! HL7 v2 messages as JSON: a lossless form and a path view.
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod paths;
+mod raw;
+mod text;
+
+pub use error::{InLeaf, Misshapen, RawError};
+pub use paths::{Paths, to_paths};
+pub use raw::{Decoded, FORMAT, FORMAT_DECODED, Raw, SCHEMA, from_raw, to_raw, write_raw};
