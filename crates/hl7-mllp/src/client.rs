@@ -160,6 +160,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Waits for the next frame, under the waits of an answer.
     pub async fn receive(&mut self) -> Result<Bytes, ExchangeError> {
+        if !self.wire.is_usable() {
+            return Err(ExchangeError::Unusable);
+        }
         let frame = self.wire.receive().await?;
         self.wire.settled();
         Ok(frame)

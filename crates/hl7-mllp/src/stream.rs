@@ -20,7 +20,7 @@ const KEPT_BYTES_MAX: usize = 512;
 /// How long the peer gets to close after the last byte.
 const LINGER: Duration = Duration::from_millis(500);
 /// One read's worth of room on the stack.
-const FIRST_READ_BYTES: usize = 8 * 1024;
+const FIRST_READ_BYTES: usize = 16 * 1024;
 /// The most room one read of a long frame gets.
 const LONG_READ_BYTES: usize = 128 * 1024;
 

@@ -5,7 +5,7 @@ use std::{future::Future, io};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, ToSocketAddrs, lookup_host},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
@@ -48,31 +48,35 @@ impl Dial for TcpDialer {
     }
 }
 
-/// Tries every address the name has, until one answers.
+/// Tries the addresses of a name until one answers. Each gets its share of the time, so that one
+/// which swallows packets does not use up the turn of the next.
 pub(super) async fn connect_tcp(
     address: impl ToSocketAddrs,
     config: &ClientConfig,
 ) -> Result<TcpStream, ExchangeError> {
-    let connected = async {
-        let addresses = lookup_host(address).await.map_err(of_lookup)?;
-        let mut last = ExchangeError::NameNotFound(io::ErrorKind::NotFound.into());
-        for address in addresses {
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    prepare_tcp(&stream, config.keepalive).map_err(ExchangeError::Connect)?;
-                    return Ok(stream);
-                }
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    last = ExchangeError::Refused;
-                }
-                Err(error) => last = ExchangeError::Connect(error),
+    let deadline = Instant::now() + config.connect_timeout;
+    let looked_up = timeout_at(deadline, lookup_host(address)).await;
+    let addresses: Vec<_> = looked_up
+        .map_err(|_| ExchangeError::ConnectTimeout)?
+        .map_err(of_lookup)?
+        .collect();
+    let mut last = ExchangeError::NameNotFound(io::ErrorKind::NotFound.into());
+    for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
+        let share = deadline.saturating_duration_since(Instant::now()) / left;
+        last = match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                prepare_tcp(&stream, config.keepalive).map_err(ExchangeError::Connect)?;
+                return Ok(stream);
             }
-        }
-        Err(last)
-    };
-    timeout(config.connect_timeout, connected)
-        .await
-        .unwrap_or(Err(ExchangeError::ConnectTimeout))
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                ExchangeError::Refused
+            }
+            Ok(Err(error)) => ExchangeError::Connect(error),
+            Err(_) => ExchangeError::ConnectTimeout,
+        };
+    }
+    Err(last)
 }
 
 /// A name server that cannot be reached says nothing about the name. The C library tells the two

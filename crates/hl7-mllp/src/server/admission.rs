@@ -6,6 +6,12 @@ use std::{
     net::{IpAddr, SocketAddr},
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
 };
 
 use crate::server::{Refusal, ServerConfig};
@@ -94,6 +100,7 @@ const fn bits(address: IpAddr) -> u8 {
 #[derive(Debug, Default)]
 pub(super) struct Admission {
     open: Mutex<Open>,
+    freed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -137,6 +144,25 @@ impl Admission {
     }
 }
 
+impl Admission {
+    /// [`admit`](Self::admit), waiting up to `grace` for a place to be given back.
+    pub(super) async fn wait(
+        self: &Arc<Self>,
+        peer: SocketAddr,
+        config: &ServerConfig,
+        grace: Duration,
+    ) -> Result<Place, Refusal> {
+        let deadline = Instant::now() + grace;
+        loop {
+            let freed = self.freed.notified();
+            let ended = self.admit(peer, config);
+            if ended.is_ok() || timeout_at(deadline, freed).await.is_err() {
+                return ended;
+            }
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self
@@ -151,6 +177,8 @@ impl Drop for Place {
                 open.by_address.remove(&self.address);
             }
         }
+        drop(open);
+        self.admission.freed.notify_waiters();
     }
 }
 

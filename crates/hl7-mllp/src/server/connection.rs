@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{
+    admission::Place,
     in_hand::{Answered, InHand, Progress},
     unfinished::Holding,
     waits::{Late, Reading, Waiting, Waits},
@@ -27,6 +28,7 @@ pub(super) struct Connection<H: Handler, S> {
     peer: SocketAddr,
     observer: Arc<dyn Observer>,
     config: Arc<ServerConfig>,
+    place: Option<Place>,
     holding: Holding,
     codec: MllpCodec,
     stream: S,
@@ -62,12 +64,13 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
         handler: Arc<H>,
         observer: Arc<dyn Observer>,
         config: Arc<ServerConfig>,
-        holding: Holding,
+        (place, holding): (Place, Holding),
     ) -> Self {
         Self {
             id,
             peer,
             observer,
+            place: Some(place),
             holding,
             codec: MllpCodec::with_limits(config.limits.clone()).framing(config.framing),
             config,
@@ -283,6 +286,10 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
         if close {
             self.stop(reason);
         }
+        if self.config.one_message_per_connection && self.in_hand.is_empty() {
+            // The peer may connect again as soon as it has the answer, and find room.
+            self.place = None;
+        }
     }
 
     /// Notes a step forward, and the answers that have left once all have.
@@ -338,7 +345,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
 
     /// No more frames are taken, and none in hand is answered any more.
     fn stop(&mut self, reason: CloseReason) {
-        self.intake = Intake::Over;
+        self.over(reason);
         self.end.reason = reason;
         self.in_hand.clear();
     }

@@ -1,21 +1,37 @@
 //! [`serve`]: the accept loop and the end of it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use tokio::{
     net::TcpListener,
+    sync::Semaphore,
     task::{JoinError, JoinSet},
     time::{timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{admission::Admission, connection::Connection, unfinished::Ledger};
+use super::{
+    admission::{Admission, Place},
+    connection::Connection,
+    unfinished::Ledger,
+};
 use crate::server::{
-    CloseReason, ConnectionEnd, Handler, Listen, Observer, Plain, ServerConfig, ServerSummary,
-    Upgrade,
+    CloseReason, ConnectionEnd, Handler, Listen, Observer, Plain, Refusal, ServerConfig,
+    ServerSummary, Upgrade,
 };
 
 const BACK_OFF_FIRST: Duration = Duration::from_millis(5);
+/// How long a connection over a cap may wait for a place, and how many may at once.
+const GRACE: Duration = Duration::from_millis(50);
+const AT_THE_DOOR_MAX: usize = 16;
 const BACK_OFF_CAP: Duration = Duration::from_secs(1);
 
 /// Serves frames until `shutdown` is cancelled, and returns when the last connection has ended.
@@ -55,14 +71,17 @@ where
     H: Handler,
 {
     let server = Arc::new(Server {
+        admission: Arc::new(Admission::default()),
+        at_the_door: Arc::new(Semaphore::new(AT_THE_DOOR_MAX)),
         ledger: Arc::new(Ledger::new(config.unfinished_bytes_max)),
         config: Arc::new(config),
         upgrade,
         handler,
         observer,
         shutdown: shutdown.clone(),
+        connections: AtomicU64::new(0),
+        refused: AtomicU64::new(0),
     });
-    let admission = Arc::new(Admission::default());
     let mut summary = ServerSummary::default();
     let mut connections = JoinSet::new();
     let mut back_off = BACK_OFF_FIRST;
@@ -76,8 +95,14 @@ where
             }
             accepted = listener.accept() => accepted,
         };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok((stream, peer)) => {
+                back_off = BACK_OFF_FIRST;
+                if let Err(error) = listener.prepare(&stream, server.config.keepalive) {
+                    tracing::debug!(error = %error.kind(), "socket options not set");
+                }
+                server.welcome(stream, peer, &mut connections);
+            }
             Err(error) => {
                 server.observer.accept_failed(&error);
                 tracing::warn!(error = %error.kind(), "accept failed");
@@ -86,49 +111,79 @@ where
                     let _ = timeout(back_off, shutdown.cancelled()).await;
                     back_off = (back_off * 2).min(BACK_OFF_CAP);
                 }
-                continue;
             }
-        };
-        back_off = BACK_OFF_FIRST;
-        let place = match admission.admit(peer, &server.config) {
-            Ok(place) => place,
-            Err(refusal) => {
-                summary.refused += 1;
-                server.observer.connection_refused(peer, refusal);
-                continue;
-            }
-        };
-        if let Err(error) = listener.prepare(&stream, server.config.keepalive) {
-            tracing::debug!(error = %error.kind(), "socket options not set");
         }
-        summary.connections += 1;
-        let id = summary.connections;
-        let server = Arc::clone(&server);
-        connections.spawn(async move {
-            let _place = place;
-            server.connection(stream, id, peer).await
-        });
     }
     // The port is free from here on.
     drop(listener);
     drain(connections, &mut summary, server.config.drain_deadline).await;
+    summary.connections = server.connections.load(Relaxed);
+    summary.refused = server.refused.load(Relaxed);
     summary
 }
 
 struct Server<U, H> {
+    admission: Arc<Admission>,
+    at_the_door: Arc<Semaphore>,
     ledger: Arc<Ledger>,
     config: Arc<ServerConfig>,
     upgrade: U,
     handler: Arc<H>,
     observer: Arc<dyn Observer>,
     shutdown: CancellationToken,
+    connections: AtomicU64,
+    refused: AtomicU64,
 }
 
-impl<U, H: Handler> Server<U, H> {
-    async fn connection<S>(&self, stream: S, id: u64, peer: std::net::SocketAddr) -> ConnectionEnd
+/// What a connection's task comes to; `None` if it was refused.
+type Ended = Option<ConnectionEnd>;
+
+impl<U: Send + Sync + 'static, H: Handler> Server<U, H> {
+    /// Starts to serve a connection, or refuses it.
+    fn welcome<S>(self: &Arc<Self>, stream: S, peer: SocketAddr, connections: &mut JoinSet<Ended>)
+    where
+        S: Send + 'static,
+        U: Upgrade<S>,
+    {
+        let server = Arc::clone(self);
+        let refusal = match self.admission.admit(peer, &self.config) {
+            Ok(place) => {
+                connections.spawn(async move { Some(server.serve(stream, peer, place).await) });
+                return;
+            }
+            Err(refusal) => refusal,
+        };
+        // A peer that closes one connection and opens the next can be seen doing so in the wrong
+        // order: a few may wait a moment for a place.
+        let waits = (refusal != Refusal::NotAllowed).then(|| Arc::clone(&self.at_the_door));
+        match waits.and_then(|door| door.try_acquire_owned().ok()) {
+            None => self.refuse(peer, refusal),
+            Some(permit) => {
+                connections.spawn(async move {
+                    let place = server.admission.wait(peer, &server.config, GRACE).await;
+                    drop(permit);
+                    match place {
+                        Ok(place) => Some(server.serve(stream, peer, place).await),
+                        Err(refusal) => {
+                            server.refuse(peer, refusal);
+                            None
+                        }
+                    }
+                });
+            }
+        }
+    }
+
+    fn refuse(&self, peer: SocketAddr, refusal: Refusal) {
+        self.refused.fetch_add(1, Relaxed);
+        self.observer.connection_refused(peer, refusal);
+    }
+
+    async fn serve<S>(&self, stream: S, peer: SocketAddr, place: Place) -> ConnectionEnd
     where
         U: Upgrade<S>,
     {
+        let id = self.connections.fetch_add(1, Relaxed) + 1;
         self.observer.connection_opened(id, peer);
         tracing::debug!(connection = id, %peer, "connection opened");
         let upgraded = tokio::select! {
@@ -145,7 +200,7 @@ impl<U, H: Handler> Server<U, H> {
                     Arc::clone(&self.handler),
                     Arc::clone(&self.observer),
                     Arc::clone(&self.config),
-                    self.ledger.open(id, self.shutdown.child_token()),
+                    (place, self.ledger.open(id, self.shutdown.child_token())),
                 );
                 connection.run().await
             }
@@ -167,11 +222,7 @@ impl<U, H: Handler> Server<U, H> {
 }
 
 /// Lets the connections finish, and cuts off those that do not.
-async fn drain(
-    mut connections: JoinSet<ConnectionEnd>,
-    summary: &mut ServerSummary,
-    deadline: Duration,
-) {
+async fn drain(mut connections: JoinSet<Ended>, summary: &mut ServerSummary, deadline: Duration) {
     let deadline = tokio::time::Instant::now() + deadline;
     while let Ok(Some(ended)) = timeout_at(deadline, connections.join_next()).await {
         note_end(summary, &ended);
@@ -183,9 +234,10 @@ async fn drain(
     }
 }
 
-fn note_end(summary: &mut ServerSummary, ended: &Result<ConnectionEnd, JoinError>) {
+fn note_end(summary: &mut ServerSummary, ended: &Result<Ended, JoinError>) {
     match ended {
-        Ok(end) => summary.add(end),
+        Ok(Some(end)) => summary.add(end),
+        Ok(None) => {}
         Err(_) => summary.cut_off += 1,
     }
 }

@@ -266,6 +266,25 @@ async fn one_message_per_connection_closes_after_its_answer() {
     assert_eq!(running.heard.closed().await, CloseReason::OneMessage);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_closes_and_connects_again_finds_its_place() {
+    for one_message_per_connection in [false, true] {
+        let config = ServerConfig {
+            connections_max: 1,
+            one_message_per_connection,
+            ..ServerConfig::default()
+        };
+        let (address, running) = on_tcp(acknowledging(), config).await;
+        for _ in 0..200 {
+            let mut peer = TcpStream::connect(address).await.unwrap();
+            peer.write_all(&framed(&order("1"))).await.unwrap();
+            assert!(read_frame(&mut peer, &mut BytesMut::new()).await.is_some());
+        }
+        let summary = running.stop().await;
+        assert_eq!((summary.refused, summary.answers), (0, 200));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_slow_frame_meets_its_deadline_and_a_whole_one_does_not() {
     let (plug, mut running) = on_pipes(acknowledging(), ServerConfig::default());
