@@ -1,0 +1,140 @@
+//! A broker over a database in a temporary directory, with a clock that stands still.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use medsynapse::{AccessionNumber, Attribute, Preset, Profile};
+use medsynapse_broker::{Answer, Broker, BrokerConfig, ManualClock, Origin};
+use medsynapse_store::{OrderRecord, SqliteStore, Store, StoredMessage, Transport};
+use tempfile::TempDir;
+
+pub(crate) struct Bed {
+    pub(crate) broker: Arc<Broker>,
+    directory: TempDir,
+    next: std::cell::Cell<u32>,
+}
+
+pub(crate) fn origin() -> Origin {
+    Origin {
+        transport: Transport::Mllp,
+        peer: "127.0.0.1:50000".into(),
+    }
+}
+
+pub(crate) fn start_of_time() -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339("2023-06-14T13:14:16Z")
+        .unwrap()
+        .to_utc()
+}
+
+impl Bed {
+    pub(crate) fn new() -> Self {
+        Self::with(Preset::Medsynapse.into())
+    }
+
+    pub(crate) fn strict() -> Self {
+        Self::with(Preset::MedsynapseStrict.into())
+    }
+
+    pub(crate) fn with(profile: Profile) -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+        Self::over(store, profile, directory)
+    }
+
+    pub(crate) fn over(store: Arc<dyn Store>, profile: Profile, directory: TempDir) -> Self {
+        let config = BrokerConfig {
+            profile,
+            ..BrokerConfig::default()
+        };
+        let clock = Arc::new(ManualClock::at(start_of_time()));
+        let broker = Broker::start(store, config, clock).unwrap();
+        Self {
+            broker,
+            directory,
+            next: std::cell::Cell::new(1),
+        }
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.directory.path().join("medsynapse.db")
+    }
+
+    /// Stops the broker and starts another one over the same data.
+    pub(crate) async fn restart(self) -> Self {
+        let profile = self.broker.profile().clone();
+        let broker = self.broker;
+        tokio::task::spawn_blocking(move || broker.close())
+            .await
+            .unwrap();
+        let store = Arc::new(SqliteStore::open(self.directory.path()).unwrap());
+        let next = Self::over(store, profile, self.directory);
+        next.next.set(self.next.get());
+        next
+    }
+
+    pub(crate) async fn send_bytes(&self, bytes: &[u8]) -> Answer {
+        self.broker
+            .receive(bytes.to_vec().into(), origin())
+            .await
+            .expect("an answer")
+    }
+
+    /// Sends a message of this type with a control id of its own.
+    pub(crate) async fn send(&self, kind: &str, rest: &str) -> Answer {
+        let number = self.next.get();
+        self.next.set(number + 1);
+        self.send_bytes(message(kind, &format!("C{number}"), rest).as_bytes())
+            .await
+    }
+
+    /// Sends and checks what MSA says.
+    pub(crate) async fn check(&self, kind: &str, rest: &str, expected: &str) {
+        let answer = self.send(kind, rest).await;
+        assert_eq!(format!("{} {}", answer.code, answer.text), expected);
+    }
+
+    pub(crate) fn order(&self, accession_number: &str) -> Option<OrderRecord> {
+        let id = AccessionNumber::try_from(accession_number).unwrap();
+        self.broker.store().order(&id).unwrap()
+    }
+
+    pub(crate) fn attribute(&self, accession_number: &str, attribute: Attribute) -> Option<String> {
+        let record = self.order(accession_number).unwrap();
+        record.order.attributes.get(attribute).map(str::to_owned)
+    }
+
+    pub(crate) fn stored(&self, id: i64) -> StoredMessage {
+        self.broker.store().message(id).unwrap().unwrap()
+    }
+}
+
+pub(crate) fn message(kind: &str, control_id: &str, rest: &str) -> String {
+    format!(
+        "MSH|^~\\&|RIS|HOSPITAL|PACS_APP|PACS_FACILITY|20230614131415||{kind}|{control_id}|P|2.3\r{rest}"
+    )
+}
+
+pub(crate) fn order(control: &str, accession_number: &str, patient: &str) -> String {
+    format!(
+        "PID|1||{patient}||SMITH^JOHN||19800101|M||||||||||ADM1\rPV1|1|O\rORC|{control}\r\
+         OBR|1|{accession_number}||CT123^CT CHEST|ROUTINE||||||||||CT CHEST|||CT1|RP1||CT1|||CT\
+         ||||||||||||20230614132030\r"
+    )
+}
+
+pub(crate) fn report(accession_number: &str, text: &str) -> String {
+    format!(
+        "PID|1||P1||SMITH^JOHN||19800101|M\rOBR|1|{accession_number}\r\
+         OBX|1|TX|CT123^CT CHEST||{text}||||||F|||20230614140000||7^DOE\r"
+    )
+}
+
+pub(crate) fn a08(pid: &str) -> String {
+    format!("EVN|A08|20230614\r{pid}\r")
+}
+
+pub(crate) fn a40(pid: &str, old: &str) -> String {
+    format!("EVN|A40|20230614\r{pid}\rMRG|{old}\r")
+}

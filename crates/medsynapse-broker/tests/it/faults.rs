@@ -1,0 +1,156 @@
+//! What happens when the store fails.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use medsynapse::{AccessionNumber, PatientId, Profile};
+use medsynapse_store::{
+    Applied, MessageQuery, MessageSummary, OrderRecord, Page, Received, ReportRecord, SqliteStore,
+    Store, StoreError, StoredMessage,
+};
+use tempfile::TempDir;
+
+use crate::bed::{Bed, message, order};
+
+/// A store whose calls to `apply` fail as a list says.
+struct Failing {
+    store: SqliteStore,
+    call: AtomicU32,
+    fails_at: u32,
+    error: StoreError,
+}
+
+impl Store for Failing {
+    fn apply(&self, batch: &[Received]) -> Vec<Result<Applied, StoreError>> {
+        if self.call.fetch_add(1, Ordering::SeqCst) == self.fails_at {
+            return batch.iter().map(|_| Err(self.error.clone())).collect();
+        }
+        self.store.apply(batch)
+    }
+
+    fn messages(&self, query: &MessageQuery) -> Result<Page<MessageSummary>, StoreError> {
+        self.store.messages(query)
+    }
+
+    fn message(&self, id: i64) -> Result<Option<StoredMessage>, StoreError> {
+        self.store.message(id)
+    }
+
+    fn message_types(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.store.message_types()
+    }
+
+    fn order(&self, id: &AccessionNumber) -> Result<Option<OrderRecord>, StoreError> {
+        self.store.order(id)
+    }
+
+    fn orders_of(&self, id: &PatientId) -> Result<Vec<OrderRecord>, StoreError> {
+        self.store.orders_of(id)
+    }
+
+    fn report(&self, id: &AccessionNumber) -> Result<Option<ReportRecord>, StoreError> {
+        self.store.report(id)
+    }
+
+    fn order_count(&self) -> Result<u64, StoreError> {
+        self.store.order_count()
+    }
+}
+
+fn failing(fails_at: u32, error: StoreError) -> Bed {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(directory.path()).unwrap();
+    let store = Failing {
+        store,
+        call: AtomicU32::new(0),
+        fails_at,
+        error,
+    };
+    Bed::over(Arc::new(store), Profile::default(), directory)
+}
+
+#[tokio::test]
+async fn a_store_that_fails_at_its_nth_call_loses_nothing_it_accepted() {
+    for fails_at in 0..4 {
+        let bed = failing(fails_at, StoreError::Full);
+        for n in 0..4 {
+            let id = format!("A{n}");
+            let answer = bed.send("ORM^O01", &order("NW", &id, "P1")).await;
+            if n == fails_at {
+                assert_eq!(answer.code.as_str(), "AE");
+                assert_eq!(answer.message_id, None);
+                assert_eq!(bed.order(&id), None);
+            } else {
+                assert_eq!(answer.code.as_str(), "AA");
+                assert!(bed.order(&id).is_some());
+            }
+        }
+        assert_eq!(bed.broker.store().order_count().unwrap(), 3);
+    }
+}
+
+#[tokio::test]
+async fn the_same_message_sent_after_an_error_is_taken() {
+    let bed = failing(0, StoreError::Full);
+    let text = message("ORM^O01", "M1", &order("NW", "A1", "P1"));
+    let first = bed.send_bytes(text.as_bytes()).await;
+    assert_eq!(
+        first.text,
+        "The broker could not store the message; send it again later."
+    );
+    let second = bed.send_bytes(text.as_bytes()).await;
+    assert_eq!((second.code.as_str(), second.duplicate), ("AA", false));
+}
+
+#[tokio::test]
+async fn a_broken_store_is_told_to_whoever_runs_the_broker() {
+    let bed = failing(0, StoreError::Broken("fsync".into()));
+    let mut failure = bed.broker.store_failure();
+    assert_eq!(*failure.borrow(), None);
+    let answer = bed.send("ORM^O01", &order("NW", "A1", "P1")).await;
+    assert_eq!(answer.code.as_str(), "AE");
+    failure.changed().await.unwrap();
+    assert_eq!(failure.borrow().as_deref(), Some("fsync"));
+}
+
+#[tokio::test]
+async fn after_closing_everything_is_answered_with_an_error() {
+    let bed = Bed::new();
+    bed.send("ORM^O01", &order("NW", "A1", "P1")).await;
+    let broker = Arc::clone(&bed.broker);
+    tokio::task::spawn_blocking(move || broker.close())
+        .await
+        .unwrap();
+    let answer = bed.send("ORM^O01", &order("NW", "A2", "P1")).await;
+    assert_eq!(answer.code.as_str(), "AE");
+    assert!(answer.text.contains("shutting down"));
+    assert_eq!(bed.order("A2"), None);
+}
+
+#[tokio::test]
+async fn a_changed_byte_in_the_database_is_never_given_out() {
+    let bed = Bed::new();
+    let answer = bed.send("ORM^O01", &order("NW", "A1", "P1")).await;
+    let id = answer.message_id.unwrap();
+    let other = rusqlite::Connection::open(bed.database()).unwrap();
+    other
+        .execute(
+            "UPDATE messages SET raw = CAST(replace(raw, 'SMITH', 'SMYTH') AS BLOB)",
+            [],
+        )
+        .unwrap();
+    let error = bed.broker.store().message(id).unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { id: found } if found == id));
+}
+
+#[tokio::test]
+async fn a_data_directory_is_opened_once() {
+    let directory = TempDir::new().unwrap();
+    let first = SqliteStore::open(directory.path()).unwrap();
+    assert!(matches!(
+        SqliteStore::open(directory.path()),
+        Err(StoreError::InUse)
+    ));
+    drop(first);
+    SqliteStore::open(directory.path()).unwrap();
+}

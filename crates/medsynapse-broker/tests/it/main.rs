@@ -1,0 +1,7 @@
+//! The broker through its front door, over a real database.
+#![cfg(test)]
+
+mod bed;
+mod faults;
+mod mllp;
+mod rules;
