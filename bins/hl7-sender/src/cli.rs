@@ -1,6 +1,10 @@
 //! [`Cli`]: the options, and the text of `--help`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{
     ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
@@ -8,7 +12,7 @@ use clap::{
 };
 use hl7_message::AckCode;
 
-use crate::{edit::Edit, fail_if::FailIf, units};
+use crate::{answer::Behaviour, edit::Edit, fail_if::FailIf, units};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +27,8 @@ Examples:
   Measure: 20 connections, 2000 messages a second for a minute, and fail when it is slow:
     hl7-sender --input orders.txt --keep-alive --concurrency 20 --rate 2000/s \\
       --duration 60s --new-control-id --fail-if 'p99>50ms' --fail-if 'errors>0'
+  Play the RIS: receive what a broker sends, refuse the first message, accept the rest:
+    hl7-sender --listen 2576 --answer AR,AA --save received
 
 Exit codes:
   0 all accepted            1 some message not accepted   2 wrong options or input
@@ -49,6 +55,8 @@ pub(crate) struct Cli {
     pub(crate) load: LoadArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
 }
 
 /// What is sent.
@@ -223,6 +231,34 @@ pub(crate) struct OutputArgs {
     pub(crate) color: Color,
 }
 
+/// The pretend receiver.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Receiving instead of sending")]
+pub(crate) struct ListenArgs {
+    /// Receive by MLLP instead of sending: an address, a port, or both (127.0.0.1:2576).
+    ///
+    /// Each message is printed on standard output, segments one a line and a blank line behind,
+    /// which --input reads again.
+    #[arg(long, value_name = "ADDR", value_parser = listen_address)]
+    #[arg(conflicts_with_all = ["input", "http", "dry_run"])]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// How to answer: AA, AE, AR, none, close, wrong-id, delay=3s; several in turn, apart by
+    /// commas, and the last for ever.
+    #[arg(long, value_name = "HOW", value_delimiter = ',', default_value = "AA")]
+    #[arg(requires = "listen")]
+    pub(crate) answer: Vec<Behaviour>,
+
+    /// Write each message to a file in this directory, byte for byte.
+    #[arg(long, value_name = "DIR", requires = "listen")]
+    pub(crate) save: Option<PathBuf>,
+
+    /// Stop after N messages.
+    #[arg(long, value_name = "N", requires = "listen")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+}
+
 /// When to print colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
@@ -258,6 +294,18 @@ impl Cli {
     }
 }
 
+/// A port alone is one of this machine, unreachable from others.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix(':').unwrap_or(text);
+    if let Ok(port) = port.parse::<u16>() {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    let named = text.replacen("localhost:", "127.0.0.1:", 1);
+    named
+        .parse()
+        .map_err(|_| "write 127.0.0.1:2576, [::1]:2576 or a port".to_owned())
+}
+
 fn ack_code(text: &str) -> Result<AckCode, hl7_message::UnknownAckCode> {
     text.to_ascii_uppercase().parse()
 }
@@ -269,6 +317,21 @@ mod tests {
     #[test]
     fn the_definition_holds_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_port_alone_listens_on_this_machine() {
+        assert_eq!(
+            listen_address("2576").unwrap().to_string(),
+            "127.0.0.1:2576"
+        );
+        assert_eq!(listen_address(":0").unwrap().to_string(), "127.0.0.1:0");
+        assert_eq!(
+            listen_address("localhost:1").unwrap().to_string(),
+            "127.0.0.1:1"
+        );
+        assert_eq!(listen_address("[::1]:1").unwrap().to_string(), "[::1]:1");
+        assert!(listen_address("here").is_err());
     }
 
     #[test]

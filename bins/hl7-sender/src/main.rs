@@ -1,6 +1,7 @@
 //! Sends HL7 v2 messages by MLLP or HTTP and prints each acknowledgement.
 
 mod acks;
+mod answer;
 mod cli;
 mod clock;
 mod edit;
@@ -10,6 +11,7 @@ mod ids;
 mod input;
 mod interrupt;
 mod link;
+mod listen;
 mod outgoing;
 mod prepare;
 mod program;

@@ -4,12 +4,13 @@ use std::io::Write;
 
 use anyhow::{Context, bail};
 use clap::CommandFactory;
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{Cli, Color, Command},
     exit::Exit,
-    interrupt, prepare,
+    interrupt, listen, prepare,
     report::{self, BAD, Reporter},
     send::{Outcome, Run},
     summary,
@@ -22,9 +23,10 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Color::Always => anstream::ColorChoice::Always.write_global(),
         Color::Never => anstream::ColorChoice::Never.write_global(),
     }
-    match &cli.command {
-        Some(command) => print(command).map(|()| Exit::Accepted),
-        None => send(cli),
+    match (&cli.command, cli.listen.listen) {
+        (Some(command), _) => print(command).map(|()| Exit::Accepted),
+        (None, Some(address)) => runtime()?.block_on(listen::listen(cli, address)),
+        (None, None) => send(cli),
     }
 }
 
@@ -68,11 +70,7 @@ fn send(cli: &Cli) -> anyhow::Result<Exit> {
         inputs: cli.input.input.clone(),
     };
     let plan = prepare::plan(cli, inputs)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("starting the runtime")?;
-    let outcome = runtime.block_on(async {
+    let outcome = runtime()?.block_on(async {
         let abort = CancellationToken::new();
         let watch = tokio::spawn(interrupt::cancel(abort.clone()));
         let outcome = Run::new(plan, target, reporter, abort).finish().await;
@@ -84,6 +82,11 @@ fn send(cli: &Cli) -> anyhow::Result<Exit> {
         Some(error) => Err(error).context("an answer could not be written; check --save-acks"),
         None => Ok(exit),
     }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build().context("starting the runtime")
 }
 
 /// What is said at the end, and the exit code.

@@ -271,6 +271,7 @@ mod tests {
         }
         let mut bars = String::new();
         write_latencies(&mut bars, &tally.latencies).unwrap();
+        let bars = anstream::adapter::strip_str(&bars).to_string();
         let counts = bars.lines().filter(|line| line.contains('≤'));
         let sum: u64 = counts
             .map(|line| {

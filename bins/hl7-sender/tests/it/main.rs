@@ -6,6 +6,7 @@ mod basics;
 mod exits;
 mod http;
 mod inputs;
+mod listen;
 mod load;
 mod peer;
 mod program;
