@@ -24,6 +24,9 @@ pub use link::Link;
 use crate::correlate::{Acknowledgement, Correlate, Hl7, Verdict};
 use wire::Wire;
 
+/// MSA-1 of an answer that says: stored, and another answer may follow.
+const COMMIT_ACCEPT: &[u8] = b"CA";
+
 /// A message the peer has answered: the verdict, and the answer as it came.
 ///
 /// `Debug` shows the answer's length, never its bytes.
@@ -128,16 +131,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             .ok_or(ExchangeError::NoControlId)?;
         self.wire.check_silent().await?;
         self.wire.send(frame).await?;
-        let answer = self.wire.receive().await?;
-        let Acknowledgement { code, control_id } = correlate
-            .acknowledgement(&answer)
-            .ok_or(ExchangeError::NoMsa)?;
-        let verdict = Verdict::from_code(code).ok_or(ExchangeError::UnknownCode)?;
-        if control_id != id && !(control_id.is_empty() && verdict != Verdict::Accepted) {
-            return Err(ExchangeError::WrongId);
+        loop {
+            let answer = self.wire.receive().await?;
+            let Acknowledgement { code, control_id } = correlate
+                .acknowledgement(&answer)
+                .ok_or(ExchangeError::NoMsa)?;
+            let verdict = Verdict::from_code(code).ok_or(ExchangeError::UnknownCode)?;
+            if control_id != id && !(control_id.is_empty() && verdict != Verdict::Accepted) {
+                return Err(ExchangeError::WrongId);
+            }
+            if code != COMMIT_ACCEPT || !self.wire.config.await_application_answer {
+                self.wire.settled();
+                return Ok(Exchange { verdict, answer });
+            }
         }
-        self.wire.settled();
-        Ok(Exchange { verdict, answer })
     }
 
     /// Sends any bytes as one frame and returns the next frame that comes, without asking whether

@@ -25,6 +25,10 @@ pub struct ClientConfig {
     /// Silence after which TCP probes whether the peer still lives; a dead one is found after
     /// twice this time. `None` leaves probes off. Default 30 s.
     pub keepalive: Option<Duration>,
+    /// HL7's enhanced mode, both answers over this connection: a commit accept (CA) is not the
+    /// last word, the application's answer to the same message follows. Off by default: CA ends
+    /// the exchange.
+    pub await_application_answer: bool,
     /// A [`Link`](super::Link) closes its connection after every answer.
     pub one_message_per_connection: bool,
 }
@@ -40,6 +44,7 @@ impl Default for ClientConfig {
             answer_timeout: Duration::from_mins(1),
             end_block_wait: None,
             keepalive: Some(Duration::from_secs(30)),
+            await_application_answer: false,
             one_message_per_connection: false,
         }
     }

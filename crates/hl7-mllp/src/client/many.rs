@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    client::{AnswerPhase, Client, Exchange, ExchangeError},
+    client::{AnswerPhase, COMMIT_ACCEPT, Client, Exchange, ExchangeError},
     correlate::Verdict,
     stream::{Step, Unsent},
 };
@@ -146,6 +146,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 self.correlate.control_id(frame) == Some(ack.control_id)
             })
             .ok_or(ExchangeError::WrongId)?;
+        if ack.code == COMMIT_ACCEPT && self.wire.config.await_application_answer {
+            return Ok(());
+        }
         if let Some(sent) = outstanding.remove(place) {
             set(outcomes, sent.index, Ok(Exchange { verdict, answer }));
         }

@@ -68,7 +68,27 @@ impl fmt::Debug for Answer {
 /// When a connection ends early its futures are dropped. A panic in either phase closes that
 /// connection alone, after [`failure`](Self::failure) had its say.
 ///
-/// [`handler_fn`] makes one from a plain async function.
+/// [`handler_fn`] makes one from a plain async function, answering one frame after another. One
+/// that stores in the background and answers when that is done:
+///
+/// ```
+/// use bytes::Bytes;
+/// use hl7_mllp::{Answer, Handler, Request};
+/// use tokio::sync::{mpsc, oneshot};
+///
+/// struct Storing(mpsc::Sender<(Bytes, oneshot::Sender<Answer>)>);
+///
+/// impl Handler for Storing {
+///     type Pending = std::pin::Pin<Box<dyn Future<Output = Answer> + Send>>;
+///
+///     async fn accept(&self, request: Request) -> Self::Pending {
+///         let (answer, stored) = oneshot::channel();
+///         // In order, and only as fast as the store takes them.
+///         let _ = self.0.send((request.frame, answer)).await;
+///         Box::pin(async { stored.await.unwrap_or(Answer::Close) })
+///     }
+/// }
+/// ```
 pub trait Handler: Send + Sync + 'static {
     /// The second phase: resolves to the answer.
     type Pending: Future<Output = Answer> + Send + 'static;

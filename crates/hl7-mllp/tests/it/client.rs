@@ -80,6 +80,31 @@ async fn a_commit_block_is_not_yet_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_commit_accept_is_the_answer_unless_the_application_is_awaited() {
+    let both = || [framed(&ack("CA", "1")), framed(&ack("AE", "1"))].concat();
+    assert_eq!(submit(Act::Say(both())).await.unwrap(), Verdict::Accepted);
+
+    let config = ClientConfig {
+        await_application_answer: true,
+        ..ClientConfig::default()
+    };
+    let steps = [
+        Act::Say(both()),
+        Act::Say(both()),
+        Act::Say(framed(&ack("CE", "1"))),
+    ];
+    let script = Script::new(steps);
+    let mut link = Link::through(ToScript(script.clone()), config);
+    for _ in 0..3 {
+        assert_eq!(
+            link.submit(&order("1")).await.unwrap().verdict,
+            Verdict::Error
+        );
+    }
+    assert_eq!(script.connections(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_may_be_the_last_word() {
     assert_eq!(
         submit(Act::SayAndClose(framed(&ack("AA", "1"))))

@@ -13,7 +13,9 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use hl7_mllp::{
-    Answer, FrameErrorKind, Handler, Limits, Request, ServerConfig, handler_fn,
+    Answer, Exchange, FrameErrorKind, Handler, Limits, Request, ServerConfig,
+    correlate::Verdict,
+    handler_fn,
     server::{CloseReason, Refusal},
 };
 use tokio::{
@@ -364,6 +366,61 @@ async fn a_sender_that_never_sends_a_carriage_return_can_be_understood() {
         );
         assert!(before.elapsed() >= Duration::from_secs(2));
         assert!(before.elapsed() < Duration::from_secs(3));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_is_not_late_while_nobody_reads_it() {
+    let held = Held::default();
+    let config = ServerConfig {
+        in_flight_max: 1,
+        ..ServerConfig::default()
+    };
+    let (plug, mut running) = on_pipes(held.clone(), config);
+    let mut peer = plug.connect(4096);
+    let second = framed(&order("2"));
+    peer.write_all(&[&framed(&order("1"))[..], &second[..20]].concat())
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    held.answer(0, Answer::Reply(ack("AA", "1")));
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    peer.write_all(&second[20..]).await.unwrap();
+    running
+        .heard
+        .until(|heard| matches!(heard, Heard::Frame(_)))
+        .await;
+    running
+        .heard
+        .until(|heard| matches!(heard, Heard::Frame(_)))
+        .await;
+    assert_eq!(held.accepted(), 2);
+}
+
+#[tokio::test]
+async fn nothing_that_is_printed_shows_a_message() {
+    let frame = Bytes::from(order("1"));
+    let request = Request {
+        frame: frame.clone(),
+        peer: ([127, 0, 0, 1], 1).into(),
+        connection: 1,
+        received_sequence: 1,
+    };
+    let printed = [
+        format!("{request:?}"),
+        format!("{:?}", Answer::Reply(frame.clone())),
+        format!("{:?}", Answer::ReplyAndClose(frame.clone())),
+        format!("{:?}", hl7_mllp::Event::Frame(frame.clone())),
+        format!(
+            "{:?}",
+            Exchange {
+                verdict: Verdict::Accepted,
+                answer: frame
+            }
+        ),
+    ];
+    for text in printed {
+        assert!(!text.contains("Doe") && !text.contains("MSH"), "{text}");
     }
 }
 
