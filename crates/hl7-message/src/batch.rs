@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr2;
 
 /// What a [`Chunk`] is, told by how it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,7 +49,7 @@ pub struct Chunks<'a> {
 /// Cuts a file, a batch or a capture of MLLP frames into messages.
 ///
 /// A chunk starts where a line starts with MSH, FHS, BHS, BTS or FTS and a
-/// delimiter. Every byte of the buffer is in exactly one chunk, except white
+/// delimiter; where a lone LF is data, a blank line has to stand before it, or a CR. Every byte of the buffer is in exactly one chunk, except white
 /// space, framing bytes and a byte order mark in front of one. What ends the
 /// lines of a message is decided by how its MSH ends, as in
 /// [`Message::parse`](crate::Message::parse).
@@ -78,7 +78,7 @@ impl<'a> Iterator for Chunks<'a> {
         let kind = kind_of(body);
         let lone_lf_is_data = match (kind, memchr2(b'\r', b'\n', body)) {
             (ChunkKind::Other, _) | (_, None) => false,
-            (_, Some(end)) => body.get(end) == Some(&b'\r'),
+            (_, Some(end)) => body.get(end) == Some(&b'\r') && body.get(end + 1) != Some(&b'\n'),
         };
         let len = next_start(body, lone_lf_is_data);
         self.at = offset + len;
@@ -122,17 +122,14 @@ fn kind_of(line: &[u8]) -> ChunkKind {
 /// How long the chunk at the start of `body` is.
 fn next_start(body: &[u8], lone_lf_is_data: bool) -> usize {
     let mut at = 0;
-    while let Some(rest) = body.get(at..) {
-        let end = if lone_lf_is_data {
-            memchr(b'\r', rest)
-        } else {
-            memchr2(b'\r', b'\n', rest)
-        };
-        let Some(end) = end else { break };
+    while let Some(end) = memchr2(b'\r', b'\n', body.get(at..).unwrap_or_default()) {
         let line = at + end + 1;
         let after = body.get(line..).unwrap_or_default();
         let skip = lead(after);
-        if kind_of(after.get(skip..).unwrap_or_default()) != ChunkKind::Other {
+        let cr = body.get(at + end) == Some(&b'\r');
+        let blank = matches!(after.first(), Some(b'\r' | b'\n'));
+        let starts = cr || blank || !lone_lf_is_data;
+        if starts && kind_of(after.get(skip..).unwrap_or_default()) != ChunkKind::Other {
             return line;
         }
         // What was stepped over holds no start of a chunk, so no byte is looked at twice.

@@ -38,7 +38,8 @@ impl Default for Limits {
 pub enum LineEnd {
     /// CR, the only terminator of the standard. A lone LF is data.
     Cr,
-    /// CR LF, as text files have it. A lone LF is data.
+    /// CR LF, as text files have it. A CR or an LF alone ends a segment too: where a file was
+    /// converted, every LF in it was.
     CrLf,
     /// LF, as edited files have it. A CR still ends a segment too.
     Lf,
@@ -383,7 +384,7 @@ fn cut(
         table: SegmentTable::default(),
         segments_max,
     };
-    if line_end == LineEnd::Lf {
+    if matches!(line_end, LineEnd::Lf | LineEnd::CrLf) {
         for at in memchr2_iter(b'\r', b'\n', body) {
             cutter.end_at(at)?;
         }
@@ -392,7 +393,9 @@ fn cut(
             cutter.end_at(at)?;
         }
     }
-    cutter.end_at(body.len())?;
+    // An LF behind everything is a line end that a file or an editor added.
+    let last = body.len() - body.iter().rev().take_while(|&&byte| byte == b'\n').count();
+    cutter.end_at(last.max(cutter.from))?;
     Ok((cutter.table, line_end))
 }
 
@@ -412,7 +415,7 @@ impl Cutter<'_> {
         if from > 0 && self.body.get(from) == Some(&b'\n') {
             from += 1;
         }
-        if from < at {
+        if from < at && !self.is_blank(from, at) {
             if self.table.as_slice().len() == self.segments_max {
                 let kind = ParseErrorKind::TooManySegments {
                     max: self.segments_max,
@@ -424,6 +427,16 @@ impl Cutter<'_> {
         }
         self.from = at + 1;
         Ok(())
+    }
+
+    /// A line of white space is a blank line.
+    #[inline]
+    fn is_blank(&self, from: usize, at: usize) -> bool {
+        matches!(self.body.get(from), Some(b' ' | b'\t'))
+            && self
+                .body
+                .get(from..at)
+                .is_some_and(|line| line.trim_ascii().is_empty())
     }
 }
 
@@ -457,6 +470,10 @@ mod tests {
     #[test]
     fn crlf_and_lf_are_read() {
         assert_eq!(segments(b"MSH|^~\\&\r\nPID|1\r\n"), ["MSH|^~\\&", "PID|1"]);
+        assert_eq!(
+            segments(b"MSH|^~\\&\r\nPID|1\nPV1|1\r\n"),
+            ["MSH|^~\\&", "PID|1", "PV1|1"]
+        );
         assert_eq!(segments(b"MSH|^~\\&\nPID|1\n"), ["MSH|^~\\&", "PID|1"]);
         assert_eq!(
             segments(b"MSH|^~\\&\nPID|1\rPV1|1\r\nZ"),

@@ -107,7 +107,7 @@ async fn a_frame_over_the_limit_is_dropped_with_its_link() {
     let mut stream = TcpStream::connect(address).await.unwrap();
     // The server closes while this is being written.
     let _ = stream
-        .write_all(&[b"\x0B".as_slice(), &[b'x'; 100_000]].concat())
+        .write_all(&[b"\x0B".as_slice(), &vec![b'x'; 100_000]].concat())
         .await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;

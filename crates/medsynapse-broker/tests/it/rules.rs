@@ -406,7 +406,7 @@ async fn counts_follow_the_log() {
     assert_eq!(
         types,
         [
-            ("".to_owned(), 1),
+            (String::new(), 1),
             ("ORM".to_owned(), 2),
             ("ORU".to_owned(), 1)
         ]

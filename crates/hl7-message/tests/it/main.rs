@@ -1,0 +1,4 @@
+//! Messages of other people's systems, read as an independent reading of the standard reads them.
+#![cfg(test)]
+
+mod corpus;
