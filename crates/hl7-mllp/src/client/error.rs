@@ -35,7 +35,7 @@ pub enum ExchangeError {
     #[error("the peer has closed the idle connection")]
     Stale,
     /// The peer sent something on an idle connection, perhaps a late answer; nothing was sent.
-    #[error("the peer sent a frame nobody asked for")]
+    #[error("the peer sent something nobody asked for")]
     Unexpected,
     /// The message cannot travel in a block; nothing was sent.
     #[error("the message cannot be framed: {0}")]

@@ -66,7 +66,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         // Lets the runtime look at the socket, so that what has arrived is seen.
         yield_now().await;
         loop {
-            if self.next_event()?.is_some() || self.codec.open_block().is_some() {
+            // Whatever it is, nothing was asked.
+            if !matches!(self.next_event(), Ok(None)) || self.codec.open_block().is_some() {
                 return Err(ExchangeError::Unexpected);
             }
             let Self { stream, unread, .. } = self;

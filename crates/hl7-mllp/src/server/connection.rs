@@ -41,6 +41,8 @@ pub(super) struct Connection<H: Handler, S> {
     leaving: Vec<(usize, Instant)>,
     waits: Waits,
     errors_in_row: u32,
+    /// Why nothing more can be read, once that is so.
+    lost: CloseReason,
     end: ConnectionEnd,
 }
 
@@ -82,6 +84,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
             leaving: Vec::new(),
             waits: Waits::new(Instant::now()),
             errors_in_row: 0,
+            lost: CloseReason::PeerClosed,
             end: ConnectionEnd::new(CloseReason::PeerClosed),
         }
     }
@@ -156,7 +159,14 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
             Ok(Step::Read(_)) => self.waits.silent_since = Instant::now(),
             // Nobody is there any more to take an answer.
             Err(error) if sending => self.abandon(CloseReason::Io(error.kind())),
-            Err(error) => self.over(CloseReason::Io(error.kind())),
+            // An unfinished frame is reported as after any other end. TLS peers are known to
+            // leave without a goodbye.
+            Err(error) => {
+                self.intake = Intake::Eof;
+                if error.kind() != io::ErrorKind::UnexpectedEof {
+                    self.lost = CloseReason::Io(error.kind());
+                }
+            }
         }
     }
 
@@ -191,7 +201,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
                 Ok(None) => match self.intake {
                     Intake::Open => break,
                     Intake::Draining => self.over(CloseReason::Shutdown),
-                    Intake::Eof | Intake::Over => self.over(CloseReason::PeerClosed),
+                    Intake::Eof | Intake::Over => self.over(self.lost),
                 },
                 Err(error) => self.frame_error(error),
             }

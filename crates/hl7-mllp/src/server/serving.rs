@@ -28,11 +28,12 @@ use crate::server::{
     ServerSummary, Upgrade,
 };
 
+/// The waits between failing accepts double from the first to the cap.
 const BACK_OFF_FIRST: Duration = Duration::from_millis(5);
+const BACK_OFF_CAP: Duration = Duration::from_secs(1);
 /// How long a connection over a cap may wait for a place, and how many may at once.
 const GRACE: Duration = Duration::from_millis(50);
 const AT_THE_DOOR_MAX: usize = 16;
-const BACK_OFF_CAP: Duration = Duration::from_secs(1);
 
 /// Serves frames until `shutdown` is cancelled, and returns when the last connection has ended.
 ///

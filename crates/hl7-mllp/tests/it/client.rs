@@ -6,7 +6,11 @@ use hl7_mllp::{
     Client, ClientConfig, ExchangeError, FrameErrorKind, Link, RetryPolicy, ServerConfig,
     client::AnswerPhase, correlate::Verdict, handler_fn,
 };
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    time::Instant,
+};
 
 use crate::peers::{Act, Script, ToScript, ack, framed, id_of, on_tcp, order};
 
@@ -185,6 +189,25 @@ async fn what_cannot_be_sent_leaves_the_connection_usable() {
         .unwrap_err();
     assert!(matches!(error, ExchangeError::Encode(_)) && error.is_permanent());
     assert!(client.is_usable());
+}
+
+#[tokio::test]
+async fn whatever_comes_unasked_is_unexpected_and_nothing_is_sent() {
+    let said = [
+        &framed(&ack("AA", "0"))[..],
+        b"\x0bhalf",
+        b"\x0ba\x1cb",
+        &framed(b"\x15"),
+    ];
+    for unasked in said {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        theirs.write_all(unasked).await.unwrap();
+        let mut client = Client::over(ours, ClientConfig::default());
+        let error = client.exchange(&order("1")).await.unwrap_err();
+        assert!(matches!(error, ExchangeError::Unexpected) && !error.was_sent());
+        drop(client);
+        assert_eq!(theirs.read(&mut [0]).await.unwrap(), 0);
+    }
 }
 
 #[tokio::test]

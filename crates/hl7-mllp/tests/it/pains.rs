@@ -316,6 +316,30 @@ async fn pain_07_a_peer_that_closes_mid_message_ends_the_connection() {
     assert_eq!(running.stop().await.frames, 0);
 }
 
+#[tokio::test]
+async fn pain_07_a_reset_in_the_middle_of_a_message_is_reported_as_one() {
+    let (address, mut running) = on_tcp(acknowledging(), ServerConfig::default()).await;
+    let mut peer = TcpStream::connect(address).await.unwrap();
+    let sent = [&b"LF\n"[..], b"\x0bMSH|^~\\&|half a mess"].concat();
+    peer.write_all(&sent).await.unwrap();
+    running
+        .heard
+        .until(|heard| matches!(heard, Heard::Junk(3)))
+        .await;
+    socket2::SockRef::from(&peer)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    drop(peer);
+    let Heard::Error(error) = running.heard.next().await else {
+        panic!()
+    };
+    assert_eq!(
+        (error.kind, error.offset),
+        (FrameErrorKind::Truncated, sent.len() as u64)
+    );
+    assert_eq!(running.heard.closed().await, CloseReason::Frame(error));
+}
+
 #[tokio::test(start_paused = true)]
 async fn pain_07_a_receiver_that_never_answers_is_noticed() {
     let (ours, _theirs) = tokio::io::duplex(4096);
