@@ -419,3 +419,32 @@ async fn counts_follow_the_log() {
     let page = bed.broker.store().messages(&query).unwrap();
     assert_eq!((page.total, page.items.len()), (2, 1));
 }
+
+#[tokio::test]
+async fn every_sample_message_gets_the_answer_that_it_expects() {
+    use hl7_corpus::{CASES, Expect};
+    let bed = Bed::new();
+    for case in CASES {
+        let answer = bed
+            .broker
+            .receive(case.bytes.into(), crate::bed::origin())
+            .await
+            .map(|answer| (answer.code.as_str(), answer.text));
+        let expected = match case.expect {
+            Expect::Accepted(text) => Some(("AA", text.to_owned())),
+            Expect::Refused(text) => Some(("AR", text.to_owned())),
+            Expect::NotAnswered => None,
+        };
+        assert_eq!(answer, expected, "{}", case.name);
+    }
+    assert_eq!(
+        bed.attribute("ACC20230003", Attribute::PatientName)
+            .as_deref(),
+        Some("MÜLLER-LÜDENSCHEIDT^JÖRG")
+    );
+    assert_eq!(
+        bed.attribute("ACC20230004", Attribute::PatientName)
+            .as_deref(),
+        Some("O#NEIL^SEAN")
+    );
+}
