@@ -464,6 +464,31 @@ fn a_large_frame_in_small_reads_takes_linear_time() {
     assert_eq!(codec.open_block(), None);
 }
 
+#[cfg(feature = "net")]
+#[tokio::test]
+async fn framed_read_goes_on_after_a_recoverable_error() {
+    use futures_util::StreamExt;
+    use tokio_util::codec::FramedRead;
+
+    let sent = &b"\x0bone\x1c\r\x0bhalf\x0btwo\x1c\r\x0bend"[..];
+    let mut frames = FramedRead::new(sent, MllpCodec::new());
+    assert_eq!(frames.next().await.unwrap().unwrap(), "one");
+    let error = frames.next().await.unwrap().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a new block began inside an unfinished one at byte 11"
+    );
+    assert!(
+        frames.next().await.is_none(),
+        "FramedRead pauses after any error"
+    );
+    assert_eq!(frames.next().await.unwrap().unwrap(), "two");
+    let StreamError::Frame(error) = frames.next().await.unwrap().unwrap_err() else {
+        panic!()
+    };
+    assert_eq!(error.kind, FrameErrorKind::Truncated);
+}
+
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => proptest::collection::vec(any::<u8>(), 0..40)

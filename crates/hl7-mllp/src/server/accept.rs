@@ -74,3 +74,25 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Upgrade<S> for Plain {
         Ok(stream)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dead_peer_is_noticed_within_a_minute() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        prepare_tcp(&stream, Some(Duration::from_secs(30))).unwrap();
+        assert!(stream.nodelay().unwrap());
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        let probes =
+            socket.tcp_keepalive_interval().unwrap() * socket.tcp_keepalive_retries().unwrap();
+        assert_eq!(
+            socket.tcp_keepalive_time().unwrap() + probes,
+            Duration::from_mins(1)
+        );
+    }
+}
