@@ -303,6 +303,10 @@ impl FromStr for Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.width().is_some() {
+            // In a column: put together first, then padded as a whole.
+            return f.pad(&self.to_string());
+        }
         write!(f, "{}", self.segment)?;
         if self.occurrence > 1 {
             write!(f, "[{}]", self.occurrence)?;
