@@ -124,11 +124,15 @@ impl Answering {
             padded: false,
         };
         let now = timestamp();
-        // What is no message is never accepted, whatever was asked for.
+        // What nobody could answer for is never accepted, whatever was asked for.
+        let reject = AckCode::ApplicationReject;
         let (code, text) = match Message::parse(frame) {
+            Err(_) => (reject, "Not an HL7 message."),
+            Ok(message) if message.header().control_id().is_empty() => {
+                (reject, "MSH-10 is missing.")
+            }
             Ok(_) if code.is_accept() => (code, "Received."),
             Ok(_) => (code, "Answered as told."),
-            Err(_) => (AckCode::ApplicationReject, "Not an HL7 message."),
         };
         let reply = match Header::salvage(frame) {
             Some(header) => Reply::to(&header, &responder, &id, &now),

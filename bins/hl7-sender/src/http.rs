@@ -1,12 +1,12 @@
 //! Sending by HTTP: JSON with the message in base64, the acknowledgement in the JSON answer.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use chrono::SecondsFormat;
-use hl7_message::{Ack, InvalidAck, Message, loc};
+use hl7_mllp::tls::rustls::ClientConfig;
 use reqwest::{
     Client, StatusCode, Url,
     header::{HeaderMap, HeaderValue},
@@ -32,6 +32,7 @@ impl Target {
     pub(crate) fn new(
         endpoint: &str,
         api_key: Option<&str>,
+        tls: Option<Arc<ClientConfig>>,
         timeout: Duration,
         keep_alive: bool,
     ) -> anyhow::Result<Self> {
@@ -55,6 +56,9 @@ impl Target {
             .redirect(Policy::none())
             .connect_timeout(timeout)
             .timeout(timeout);
+        if let Some(tls) = tls {
+            client = client.tls_backend_preconfigured(Arc::unwrap_or_clone(tls));
+        }
         if is_this_machine(&endpoint) {
             client = client.no_proxy();
         }
@@ -80,6 +84,7 @@ impl Target {
         &self,
         message: &Outgoing,
         bytes: &[u8],
+        id: &[u8],
     ) -> Result<Reply, Failure> {
         let body = json!({
             "message": STANDARD.encode(bytes),
@@ -98,7 +103,7 @@ impl Target {
             .bytes()
             .await
             .map_err(|error| self.failure(&error))?;
-        read(status, &body, bytes)
+        read(status, &body, id)
     }
 
     fn failure(&self, error: &reqwest::Error) -> Failure {
@@ -142,7 +147,7 @@ impl Target {
 }
 
 /// What an HTTP answer says about the message that was sent.
-fn read(status: StatusCode, body: &[u8], sent: &[u8]) -> Result<Reply, Failure> {
+fn read(status: StatusCode, body: &[u8], id: &[u8]) -> Result<Reply, Failure> {
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         let text = format!(
             "the receiver refused the API key (HTTP {})",
@@ -152,7 +157,7 @@ fn read(status: StatusCode, body: &[u8], sent: &[u8]) -> Result<Reply, Failure> 
     }
     let json: Value = serde_json::from_slice(body).unwrap_or_default();
     if let Some(text) = json.get("acknowledgment").and_then(Value::as_str) {
-        return acknowledgement(Bytes::copy_from_slice(text.as_bytes()), sent);
+        return Reply::read(Bytes::copy_from_slice(text.as_bytes()), id);
     }
     let reason = json
         .get("error")
@@ -168,31 +173,6 @@ fn read(status: StatusCode, body: &[u8], sent: &[u8]) -> Result<Reply, Failure> 
     }
     let text = format!("the answer holds no acknowledgment (HTTP {code}){reason}");
     Err(Failure::new(FailureKind::NoAck, text))
-}
-
-fn acknowledgement(answer: Bytes, sent: &[u8]) -> Result<Reply, Failure> {
-    let no_ack = |what: &str| Failure::new(FailureKind::NoAck, what);
-    let message =
-        Message::parse(&answer).map_err(|_| no_ack("the acknowledgment is not an HL7 message"))?;
-    let ack = Ack::parse(&message).map_err(|error| {
-        no_ack(match error {
-            InvalidAck::NoMsa => "the answer has no MSA segment",
-            InvalidAck::UnknownCode => "the answer has an unknown code (MSA-1)",
-        })
-    })?;
-    let code = ack.code;
-    let asked = Message::parse(sent).ok();
-    let asked = asked
-        .as_ref()
-        .and_then(|message| message.raw(loc!("MSH-10")));
-    // A receiver that could not read the header refuses the message without naming it.
-    let nameless = ack.control_id.is_empty() && !code.is_accept();
-    if asked != Some(ack.control_id) && !nameless {
-        let text = "the answer names another message (MSA-2)";
-        return Err(Failure::new(FailureKind::WrongId, text));
-    }
-    drop(message);
-    Ok(Reply { code, answer })
 }
 
 /// The innermost cause.
@@ -220,11 +200,9 @@ mod tests {
 
     use super::*;
 
-    const SENT: &[u8] = b"MSH|^~\\&|A|||||||42\r";
-
     fn answer(status: u16, body: &str) -> Result<AckCode, FailureKind> {
         let status = StatusCode::from_u16(status).unwrap();
-        read(status, body.as_bytes(), SENT)
+        read(status, body.as_bytes(), b"42")
             .map(|reply| reply.code)
             .map_err(|error| error.kind)
     }
@@ -268,9 +246,9 @@ mod tests {
     #[test]
     fn passwords_in_urls_are_not_shown() {
         let wait = Duration::from_secs(1);
-        let target = Target::new("http://user:secret@host/api", None, wait, false).unwrap();
+        let target = Target::new("http://user:secret@host/api", None, None, wait, false).unwrap();
         assert_eq!(target.address(), "http://user@host/api");
-        assert!(Target::new("ftp://host", None, wait, false).is_err());
-        assert!(Target::new("host:3000", None, wait, false).is_err());
+        assert!(Target::new("ftp://host", None, None, wait, false).is_err());
+        assert!(Target::new("host:3000", None, None, wait, false).is_err());
     }
 }

@@ -1,9 +1,9 @@
 //! [`Link`]: one message out, its answer in, whatever carries it; [`Failure`] where there is none.
 
 use bytes::Bytes;
-use hl7_message::AckCode;
+use hl7_message::{Ack, AckCode, InvalidAck, Message};
 
-use crate::{exit::Exit, http, mllp, outgoing::Outgoing};
+use crate::{broken, exit::Exit, http, mllp, outgoing::Outgoing};
 
 /// An answer that names the message sent.
 #[derive(Debug)]
@@ -12,6 +12,30 @@ pub(crate) struct Reply {
     pub(crate) code: AckCode,
     /// The whole answer as it came.
     pub(crate) answer: Bytes,
+}
+
+impl Reply {
+    /// Reads an answer to the message with the control id `sent`.
+    pub(crate) fn read(answer: Bytes, sent: &[u8]) -> Result<Self, Failure> {
+        let no_ack = |what: &str| Failure::new(FailureKind::NoAck, what);
+        let message =
+            Message::parse(&answer).map_err(|_| no_ack("the answer is not an HL7 message"))?;
+        let ack = Ack::parse(&message).map_err(|error| {
+            no_ack(match error {
+                InvalidAck::NoMsa => "the answer has no MSA segment",
+                InvalidAck::UnknownCode => "the answer has an unknown code (MSA-1)",
+            })
+        })?;
+        let code = ack.code;
+        // A receiver that could not read the header refuses the message without naming it.
+        let nameless = ack.control_id.is_empty() && !code.is_accept();
+        if ack.control_id != sent && !nameless {
+            let text = "the answer names another message (MSA-2)";
+            return Err(Failure::new(FailureKind::WrongId, text));
+        }
+        drop(message);
+        Ok(Self { code, answer })
+    }
 }
 
 /// Why there is no such answer.
@@ -137,6 +161,7 @@ impl FailureKind {
 #[derive(Debug)]
 pub(crate) enum Target {
     Mllp(mllp::Target),
+    Broken(broken::Target),
     Http(http::Target),
 }
 
@@ -144,6 +169,7 @@ impl Target {
     pub(crate) fn link(&self) -> Link<'_> {
         match self {
             Self::Mllp(target) => Link::Mllp(Box::new(mllp::Link::new(target))),
+            Self::Broken(target) => Link::Broken(target),
             Self::Http(target) => Link::Http(target),
         }
     }
@@ -152,6 +178,7 @@ impl Target {
     pub(crate) fn address(&self) -> String {
         match self {
             Self::Mllp(target) => target.address().to_owned(),
+            Self::Broken(target) => target.mllp.address().to_owned(),
             Self::Http(target) => target.address(),
         }
     }
@@ -163,11 +190,13 @@ impl Target {
                 "give a valid API key in HL7_API_KEY or with --apikey-file"
             }
             (_, FailureKind::Tls) => "check --tls, --ca, --cert, --key and --sni",
-            (Self::Mllp(_), FailureKind::NameNotFound) => "check the spelling of --host",
-            (Self::Mllp(_), FailureKind::Refused) => {
+            (Self::Mllp(_) | Self::Broken(_), FailureKind::NameNotFound) => {
+                "check the spelling of --host"
+            }
+            (Self::Mllp(_) | Self::Broken(_), FailureKind::Refused) => {
                 "start the receiver there (hl7-server), or name another with --host and --port"
             }
-            (Self::Mllp(_), _) => {
+            (Self::Mllp(_) | Self::Broken(_), _) => {
                 "check --host and --port, the network and the firewall between; --timeout waits longer"
             }
             (Self::Http(_), FailureKind::Refused) => {
@@ -182,19 +211,23 @@ impl Target {
 #[derive(Debug)]
 pub(crate) enum Link<'t> {
     Mllp(Box<mllp::Link<'t>>),
+    Broken(&'t broken::Target),
     Http(&'t http::Target),
 }
 
 impl Link<'_> {
-    /// Sends `bytes`, which are `message` or an edition of it, and waits for the answer.
+    /// Sends `bytes`, which are `message` or an edition of it with the control id `id`, and waits
+    /// for the answer.
     pub(crate) async fn exchange(
         &mut self,
         message: &Outgoing,
         bytes: &[u8],
+        id: &[u8],
     ) -> Result<Reply, Failure> {
         match self {
             Self::Mllp(link) => link.exchange(bytes).await,
-            Self::Http(target) => target.exchange(message, bytes).await,
+            Self::Broken(target) => target.exchange(bytes, id).await,
+            Self::Http(target) => target.exchange(message, bytes, id).await,
         }
     }
 
@@ -202,7 +235,7 @@ impl Link<'_> {
     pub(crate) async fn close(self) {
         match self {
             Self::Mllp(link) => link.close().await,
-            Self::Http(_) => {}
+            Self::Broken(_) | Self::Http(_) => {}
         }
     }
 }

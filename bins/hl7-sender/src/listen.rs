@@ -15,8 +15,9 @@ use anyhow::Context;
 use bytes::Bytes;
 use hl7_message::{Header, Message};
 use hl7_mllp::{
-    Answer, FrameError, Observer, Request, ServerConfig, handler_fn,
+    Answer, FrameError, Observer, Request, ServerConfig, handler_fn, serve,
     server::{CloseReason, ConnectionEnd},
+    tls::{ServerTls, serve_tls},
 };
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -30,11 +31,13 @@ use crate::{
     interrupt,
     outgoing::printable,
     report::{BAD, DIM},
+    tls,
 };
 
 /// Receives until Ctrl-C, or until as many messages have come as were asked for.
 pub(crate) async fn listen(cli: &Cli, address: SocketAddr) -> anyhow::Result<Exit> {
     let args = &cli.listen;
+    let tls = cli.tls.tls.then(|| tls::server(&cli.tls)).transpose()?;
     let listener = match TcpListener::bind(address).await {
         Ok(listener) => listener,
         Err(error) => {
@@ -81,10 +84,18 @@ pub(crate) async fn listen(cli: &Cli, address: SocketAddr) -> anyhow::Result<Exi
     let observer = Arc::new(Troubles {
         quiet: cli.output.quiet,
     });
-    anstream::eprintln!("Listening on {address}. Ctrl-C ends.");
-    hl7_mllp::serve(listener, Arc::new(handler), config, observer, shutdown)
-        .await
-        .context("listening")?;
+    let (handler, over) = (
+        Arc::new(handler),
+        if tls.is_some() { " over TLS" } else { "" },
+    );
+    anstream::eprintln!("Listening on {address}{over}. Ctrl-C ends.");
+    if let Some(tls) = tls {
+        let tls = ServerTls::new(tls);
+        serve_tls(listener, tls, handler, config, observer, shutdown).await;
+    } else {
+        let served = serve(listener, handler, config, observer, shutdown).await;
+        served.context("listening")?;
+    }
     watch.abort();
     let received = ris.received.load(Ordering::Relaxed);
     anstream::eprintln!("Received {received} messages.");
@@ -215,13 +226,21 @@ impl Troubles {
 impl Observer for Troubles {
     fn connection_closed(&self, _connection: u64, peer: SocketAddr, end: &ConnectionEnd) {
         match end.reason {
-            CloseReason::PeerClosed | CloseReason::Shutdown | CloseReason::Handler => {}
+            CloseReason::PeerClosed
+            | CloseReason::Shutdown
+            | CloseReason::Handler
+            | CloseReason::Handshake => {}
             reason => self.tell(&peer, &format_args!("connection closed: {}", reason.name())),
         }
     }
 
     fn junk_received(&self, connection: u64, bytes: u64) {
         let what = format_args!("{bytes} bytes outside any MLLP block");
+        self.tell(&format_args!("connection {connection}"), &what);
+    }
+
+    fn handshake_failed(&self, connection: u64, error: &std::io::Error) {
+        let what = format_args!("TLS handshake failed: {error}");
         self.tell(&format_args!("connection {connection}"), &what);
     }
 

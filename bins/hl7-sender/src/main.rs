@@ -2,10 +2,12 @@
 
 mod acks;
 mod answer;
+mod broken;
 mod cli;
 mod clock;
 mod edit;
 mod exit;
+mod expect;
 mod fail_if;
 mod ids;
 mod input;
@@ -19,6 +21,7 @@ mod report;
 mod send;
 mod summary;
 mod tally;
+mod tls;
 mod units;
 
 mod http;

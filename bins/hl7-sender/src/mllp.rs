@@ -2,31 +2,47 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use hl7_message::{Ack, AckCode, Message};
-use hl7_mllp::client::{AnswerPhase, Client, ClientConfig, Exchange, ExchangeError};
+use hl7_message::{Ack, Message};
+use hl7_mllp::{
+    client::{AnswerPhase, Client, ClientConfig, Dial, Exchange, ExchangeError, TcpDialer},
+    tls::TlsDialer,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::link::{Failure, FailureKind, Reply};
 
 /// An MLLP receiver.
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// `host:port`, as it is shown and looked up.
+    /// `host:port`, as it is shown.
     address: String,
+    dialer: Dialer,
     config: ClientConfig,
     keep_alive: bool,
     timeout: Duration,
 }
 
+/// How a connection to the receiver is made.
+#[derive(Debug)]
+pub(crate) enum Dialer {
+    Tcp(TcpDialer),
+    Tls(TlsDialer),
+}
+
+/// A connection, in the clear or not.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
+
+type Connection = Client<Box<dyn Io>>;
+
 impl Target {
-    pub(crate) fn new(host: &str, port: u16, timeout: Duration, keep_alive: bool) -> Self {
-        // An IPv6 address stands in brackets, with or without them on the command line.
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let address = if bare.contains(':') {
-            format!("[{bare}]:{port}")
-        } else {
-            format!("{bare}:{port}")
-        };
+    pub(crate) fn new(
+        address: String,
+        dialer: Dialer,
+        timeout: Duration,
+        keep_alive: bool,
+    ) -> Self {
         let config = ClientConfig {
             connect_timeout: timeout,
             write_timeout: timeout,
@@ -36,6 +52,7 @@ impl Target {
         };
         Self {
             address,
+            dialer,
             config,
             keep_alive,
             timeout,
@@ -47,14 +64,29 @@ impl Target {
         &self.address
     }
 
-    async fn connect(&self) -> Result<Client, Failure> {
-        Client::connect(&*self.address, self.config.clone())
-            .await
-            .map_err(|error| self.failure(&error))
+    async fn connect(&self) -> Result<Connection, Failure> {
+        let stream = self.dial().await.map_err(|error| self.failure(&error))?;
+        Ok(Client::over(stream, self.config.clone()))
+    }
+
+    pub(crate) fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    pub(crate) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// A connection that has carried nothing yet.
+    pub(crate) async fn dial(&self) -> Result<Box<dyn Io>, ExchangeError> {
+        Ok(match &self.dialer {
+            Dialer::Tcp(dialer) => Box::new(dialer.dial(&self.config).await?),
+            Dialer::Tls(dialer) => Box::new(dialer.dial(&self.config).await?),
+        })
     }
 
     /// The failure that an error of the link amounts to.
-    fn failure(&self, error: &ExchangeError) -> Failure {
+    pub(crate) fn failure(&self, error: &ExchangeError) -> Failure {
         let (peer, wait) = (&self.address, self.timeout);
         let (kind, text) = match error {
             ExchangeError::Refused => (
@@ -114,7 +146,7 @@ impl Target {
 #[derive(Debug)]
 pub(crate) struct Link<'t> {
     target: &'t Target,
-    open: Option<Client>,
+    open: Option<Connection>,
 }
 
 impl<'t> Link<'t> {
@@ -149,8 +181,12 @@ impl<'t> Link<'t> {
     }
 }
 
+/// The client has found the answer to be one, and the right one.
 fn reply(exchange: Exchange) -> Result<Reply, Failure> {
-    let code = code(&exchange.answer)
+    let code = Message::parse(&exchange.answer)
+        .ok()
+        .and_then(|message| Ack::parse(&message).ok())
+        .map(|ack| ack.code)
         .ok_or_else(|| Failure::new(FailureKind::NoAck, "the answer is not an HL7 message"))?;
     Ok(Reply {
         code,
@@ -158,8 +194,14 @@ fn reply(exchange: Exchange) -> Result<Reply, Failure> {
     })
 }
 
-fn code(answer: &Bytes) -> Option<AckCode> {
-    Some(Ack::parse(&Message::parse(answer).ok()?).ok()?.code)
+/// `host:port`; an IPv6 address stands in brackets, with or without them on the command line.
+pub(crate) fn address(host: &str, port: u16) -> String {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if bare.contains(':') {
+        format!("[{bare}]:{port}")
+    } else {
+        format!("{bare}:{port}")
+    }
 }
 
 #[cfg(test)]
@@ -168,7 +210,7 @@ mod tests {
 
     #[test]
     fn addresses_of_version_6_stand_in_brackets() {
-        let address = |host| Target::new(host, 2575, Duration::from_secs(1), false).address;
+        let address = |host| address(host, 2575);
         assert_eq!(address("broker.example"), "broker.example:2575");
         assert_eq!(address("127.0.0.1"), "127.0.0.1:2575");
         assert_eq!(address("::1"), "[::1]:2575");

@@ -4,18 +4,21 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use hl7_message::loc;
+use hl7_mllp::{client::TcpDialer, tls::TlsDialer};
 
 use crate::{
     acks::AckFiles,
-    cli::{Cli, ReceiverArgs},
+    broken,
+    cli::Cli,
     edit::Edit,
     http,
     ids::{self, FreshIds},
     input::{self, Inputs},
     link::Target,
-    mllp,
+    mllp::{self, Dialer},
     report::{Each, warn},
     send::{Plan, Until},
+    tls,
 };
 
 /// Reads the inputs, makes the edits, and tells a person what should be known before they go out.
@@ -83,22 +86,46 @@ pub(crate) fn plan(cli: &Cli, inputs: Inputs) -> anyhow::Result<Plan> {
     })
 }
 
-pub(crate) fn target(args: &ReceiverArgs) -> anyhow::Result<Target> {
-    if !args.http {
-        let target = mllp::Target::new(&args.host, args.port, args.timeout, args.keep_alive);
-        return Ok(Target::Mllp(target));
+pub(crate) fn target(cli: &Cli) -> anyhow::Result<Target> {
+    let args = &cli.receiver;
+    if args.http {
+        return http(cli).map(Target::Http);
     }
+    if cli.tls.has_files() && !cli.tls.tls {
+        bail!("--ca, --cert and --key are for TLS; give --tls, too");
+    }
+    let address = mllp::address(&args.host, args.port);
+    let dialer = if cli.tls.tls {
+        let name = tls::server_name(&cli.tls, &args.host)?;
+        Dialer::Tls(TlsDialer::new(&*address, name, tls::client(&cli.tls)?))
+    } else {
+        Dialer::Tcp(TcpDialer::new(&*address))
+    };
+    let mllp = mllp::Target::new(address, dialer, args.timeout, args.keep_alive);
+    Ok(match args.broken {
+        Some(how) => Target::Broken(broken::Target { mllp, how }),
+        None => Target::Mllp(mllp),
+    })
+}
+
+fn http(cli: &Cli) -> anyhow::Result<http::Target> {
+    let args = &cli.receiver;
     let key = match &args.apikey_file {
         Some(path) => Some(read_key(path)?),
         None => args.apikey.clone().filter(|key| !key.is_empty()),
     };
-    let target = http::Target::new(
+    let tls = if cli.tls.has_files() {
+        Some(tls::client(&cli.tls)?)
+    } else {
+        None
+    };
+    http::Target::new(
         &args.endpoint,
         key.as_deref(),
+        tls,
         args.timeout,
         args.keep_alive,
-    )?;
-    Ok(Target::Http(target))
+    )
 }
 
 fn read_key(path: &Path) -> anyhow::Result<String> {

@@ -54,7 +54,7 @@ fn send(cli: &Cli) -> anyhow::Result<Exit> {
         );
     }
     let inputs = prepare::inputs(cli)?;
-    let target = prepare::target(&cli.receiver)?;
+    let target = prepare::target(cli)?;
     let each = prepare::each(cli);
     if cli.input.dry_run {
         let total = inputs.messages.len();

@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use hl7_message::AckCode;
 use hl7_mllp::RetryPolicy;
 use tokio::{
     task::JoinSet,
@@ -20,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     acks::AckFiles,
+    expect::Expect,
     ids::FreshIds,
     link::{Failure, Link, Reply, Target},
     outgoing::Outgoing,
@@ -42,7 +42,7 @@ pub(crate) struct Plan {
     /// Further tries of a message whose outcome is unknown.
     pub(crate) retries: u32,
     pub(crate) fail_fast: bool,
-    pub(crate) expect: Option<AckCode>,
+    pub(crate) expect: Expect,
     /// Ids to put in place of those of the messages, which are [`LEN`](crate::ids::LEN) bytes
     /// long.
     pub(crate) fresh_ids: Option<FreshIds>,
@@ -211,9 +211,7 @@ impl Run {
                 }
             };
             let latency = turn.due.elapsed();
-            let accepted = outcome
-                .as_ref()
-                .is_ok_and(|reply| Tally::is_expected(reply.code, self.plan.expect));
+            let accepted = self.plan.expect.is_met(&outcome);
             if let Some(tally) = self.tallies.get(worker % self.tallies.len()) {
                 lock(tally).add(&outcome, accepted, bytes.len(), latency, tries);
             }
@@ -300,7 +298,7 @@ impl Run {
         let policy = RetryPolicy::default();
         loop {
             *tries += 1;
-            let outcome = link.exchange(message, bytes).await;
+            let outcome = link.exchange(message, bytes, id).await;
             match &outcome {
                 Err(failure) if failure.kind.is_worth_a_retry() && *tries <= self.plan.retries => {
                     let wait = policy.delay(*tries, self.randomness.hash_one(*tries));

@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use hdrhistogram::Histogram;
-use hl7_message::AckCode;
 
 use crate::{
     exit::Exit,
@@ -61,6 +60,8 @@ impl Tally {
                 // Resizes by itself; what is no latency of this world is recorded as a day.
                 let _ = self.latencies.record(micros.min(DAY_MICROS));
             }
+            // No answer, and none was wanted.
+            Err(_) if accepted => *self.codes.entry("none").or_default() += 1,
             Err(failure) => *self.failures.entry(failure.kind).or_default() += 1,
         }
     }
@@ -98,11 +99,6 @@ impl Tally {
     pub(crate) fn exits(&self) -> impl Iterator<Item = Exit> {
         let refused = (self.rejected() > 0).then_some(Exit::NotAccepted);
         self.failures.keys().map(|kind| kind.exit()).chain(refused)
-    }
-
-    /// Whether a code counts as success: AA and CA, or the one that was asked for.
-    pub(crate) fn is_expected(code: AckCode, expected: Option<AckCode>) -> bool {
-        expected.map_or(code.is_accept(), |expected| expected == code)
     }
 }
 

@@ -42,10 +42,6 @@ fn blank_lines_part_messages_and_any_line_end_becomes_cr() {
     );
     check(b"\xEF\xBB\xBF\n\nMSH|^~\\&|A|||||||1\nPID|1\n\n\n\n", &[A]);
     check(b"MSH|^~\\&|A", &[b"MSH|^~\\&|A\r"]);
-    check(
-        b"MSH|^~\\&|A|||||||1\r\nPID|1\n",
-        &[b"MSH|^~\\&|A|||||||1\rPID|1\n\r"],
-    );
 }
 
 #[test]

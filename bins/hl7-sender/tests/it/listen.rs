@@ -8,14 +8,14 @@ use std::{
 use crate::program::{Files, message, run, send, sender};
 
 /// A running receiver and its port.
-struct Listening {
+pub(crate) struct Listening {
     child: Child,
     err: BufReader<std::process::ChildStderr>,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Listening {
-    fn new(more: &[&str]) -> Self {
+    pub(crate) fn new(more: &[&str]) -> Self {
         let mut child = Command::new(sender().get_program())
             .args(["--listen", "127.0.0.1:0"])
             .args(more)
@@ -26,15 +26,16 @@ impl Listening {
         let mut err = BufReader::new(child.stderr.take().unwrap());
         let mut banner = String::new();
         err.read_line(&mut banner).unwrap();
-        let port = banner.split(':').nth(1).unwrap().split('.').next().unwrap();
-        let port = port
-            .parse()
-            .unwrap_or_else(|_| panic!("no port in {banner:?}"));
+        let port = banner.split(':').nth(1).and_then(|rest| {
+            let end = rest.find(|c: char| !c.is_ascii_digit())?;
+            rest[..end].parse().ok()
+        });
+        let port = port.unwrap_or_else(|| panic!("no port in {banner:?}"));
         Self { child, err, port }
     }
 
     /// Its exit code, standard output and standard error after the banner.
-    fn ended(mut self) -> (i32, String, String) {
+    pub(crate) fn ended(mut self) -> (i32, String, String) {
         let (mut out, mut err) = (String::new(), String::new());
         self.child
             .stdout

@@ -3,10 +3,13 @@
 #![cfg(test)]
 
 mod basics;
+mod broken;
 mod exits;
+mod help;
 mod http;
 mod inputs;
 mod listen;
 mod load;
 mod peer;
 mod program;
+mod tls;

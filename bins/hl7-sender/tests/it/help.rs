@@ -1,0 +1,48 @@
+//! What the program says about itself.
+
+use crate::program::{run, sender};
+
+#[test]
+fn help_names_every_exit_code_and_shows_examples() {
+    let ran = run(sender().arg("--help")).exits(0);
+    for text in [
+        "hl7-sender --input sample_messages.txt",
+        "HL7_SERVER_HOST",
+        "HL7_SERVER_PORT",
+        "HL7_API_ENDPOINT",
+        "HL7_API_KEY",
+        "When several apply: 130 2 5 3 4 6 7 1.",
+    ] {
+        assert!(ran.out.contains(text), "no {text:?} in:\n{}", ran.out);
+    }
+    let longest = ran.out.lines().map(|line| line.chars().count()).max();
+    assert!(longest <= Some(100), "{longest:?}");
+}
+
+#[test]
+fn a_key_in_the_environment_is_not_shown() {
+    let ran = run(sender().env("HL7_API_KEY", "very-secret").arg("--help")).exits(0);
+    assert!(!ran.out.contains("very-secret"), "{}", ran.out);
+}
+
+#[test]
+fn completions_know_the_options() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let ran = run(sender().args(["completions", shell])).exits(0);
+        assert!(ran.out.contains("keep-alive"), "{shell}");
+    }
+    run(sender().args(["completions", "sh"]))
+        .exits(2)
+        .says("bash");
+}
+
+#[test]
+fn the_manual_page_is_one() {
+    let ran = run(sender().arg("man")).exits(0);
+    assert!(ran.out.contains(".TH hl7-sender 1"), "{}", ran.out);
+    assert!(
+        ran.out.contains("exit code") || ran.out.contains("Exit codes"),
+        "{}",
+        ran.out
+    );
+}
