@@ -11,6 +11,8 @@ mod profile;
 mod rejection;
 pub mod render;
 mod report;
+#[cfg(feature = "synth")]
+pub mod synth;
 
 pub use change::{Change, OrderControl, PatientMerge, PatientUpdate, RegisterOrder, Segments};
 pub use effect::Effect;

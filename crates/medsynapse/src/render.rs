@@ -306,10 +306,7 @@ impl<'a> Draft<'a> {
     }
 
     fn order_segments(&mut self, details: &OrderDetails<'a>, known: &Known<'a>) {
-        let visit = [
-            (loc!("PV1-1"), "1"),
-            (loc!("PV1-2"), details.patient_class),
-        ];
+        let visit = [(loc!("PV1-1"), "1"), (loc!("PV1-2"), details.patient_class)];
         self.segment(SegmentId::PID, &[(loc!("PID-1"), "1")], known);
         self.segment(SegmentId::PV1, &visit, known);
         self.segment(SegmentId::ORC, &[(loc!("ORC-1"), details.control)], known);
@@ -327,7 +324,11 @@ impl<'a> Draft<'a> {
         for row in ROWS_BY_PLACE.iter().filter_map(|&row| ROWS.get(row)) {
             let location = row.location();
             if location.segment_id() == id {
-                self.put(location, value(known, row.attribute), row.kind == Kind::Name);
+                self.put(
+                    location,
+                    value(known, row.attribute),
+                    row.kind == Kind::Name,
+                );
             }
         }
     }
@@ -335,7 +336,11 @@ impl<'a> Draft<'a> {
     fn write(mut self) -> Result<Vec<u8>, WriteError> {
         if !self.entries.iter().all(|entry| entry.value.is_ascii()) {
             let header = |entry: &Entry<'_>| entry.location.segment_id() == SegmentId::MSH;
-            let end = self.entries.iter().take_while(|entry| header(entry)).count();
+            let end = self
+                .entries
+                .iter()
+                .take_while(|entry| header(entry))
+                .count();
             let charset = Entry {
                 location: loc!("MSH-18"),
                 value: "UNICODE UTF-8",
@@ -344,9 +349,8 @@ impl<'a> Draft<'a> {
             self.entries.insert(end, charset);
         }
         let mut writer = MessageWriter::new(Separators::DEFAULT);
-        let same = |a: &Entry<'_>, b: &Entry<'_>| {
-            a.location.segment_id() == b.location.segment_id()
-        };
+        let same =
+            |a: &Entry<'_>, b: &Entry<'_>| a.location.segment_id() == b.location.segment_id();
         for entries in self.entries.chunk_by(same) {
             let Some(first) = entries.first() else {
                 continue;

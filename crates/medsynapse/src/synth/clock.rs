@@ -4,6 +4,10 @@ use hl7_message::Timestamp;
 
 const DAY: i64 = 86_400;
 
+/// 0001-01-01 and the last second of 9999-12-31: HL7 writes four digits of a year.
+const FIRST: i64 = -62_135_596_800;
+const LAST: i64 = 253_402_300_799;
+
 /// Seconds since 1970-01-01 in the department's own time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Moment(i64);
@@ -17,17 +21,14 @@ impl Moment {
             i64::from(time.day().unwrap_or(1)),
         );
         let part = |part: Option<u8>| i64::from(part.unwrap_or(0));
-        Self(
-            days * DAY + part(time.hour()) * 3600 + part(time.minute()) * 60 + part(time.second()),
-        )
+        Self(days * DAY + part(time.hour()) * 3600 + part(time.minute()) * 60 + part(time.second()))
     }
 
     /// The last moment that HL7 can write is 9999-12-31; a run that comes so far starts again in
     /// the same year.
     pub(super) fn plus(self, seconds: u32) -> Self {
-        let last = Self::of(&LAST).0;
         let sum = self.0 + i64::from(seconds);
-        Self(if sum > last { sum - 365 * DAY } else { sum })
+        Self(if sum > LAST { sum - 365 * DAY } else { sum })
     }
 
     /// The same moment with its seconds and minutes rounded up to five minutes.
@@ -60,15 +61,27 @@ impl Moment {
     }
 
     /// As HL7 has it, with the offset of the run.
+    #[expect(
+        clippy::expect_used,
+        reason = "a day between FIRST and LAST is a day of the calendar; tested for all of them"
+    )]
     pub(super) fn timestamp(self, offset_minutes: Option<i16>) -> Timestamp {
         let (year, month, day) = civil_of(self.0.div_euclid(DAY));
         let second = self.0.rem_euclid(DAY);
         let small = |value: i64| u8::try_from(value).unwrap_or_default();
         let time = Timestamp::from_civil(
-            (u16::try_from(year).unwrap_or(9999), small(month), small(day)),
-            (small(second / 3600), small(second / 60 % 60), small(second % 60)),
+            (
+                u16::try_from(year).unwrap_or(9999),
+                small(month),
+                small(day),
+            ),
+            (
+                small(second / 3600),
+                small(second / 60 % 60),
+                small(second % 60),
+            ),
         )
-        .unwrap_or(LAST);
+        .expect("a day of the calendar");
         match offset_minutes {
             Some(minutes) => time.with_offset(minutes),
             None => time,
@@ -100,13 +113,10 @@ impl Moment {
 
     /// That many days before, at midnight.
     pub(super) fn days_before(self, days: u32) -> Self {
-        Self((self.0.div_euclid(DAY) - i64::from(days)).max(0) * DAY)
+        let day = self.0.div_euclid(DAY) - i64::from(days);
+        Self((day * DAY).max(FIRST))
     }
 }
-
-const LAST: Timestamp = match Timestamp::LAST {
-    time => time,
-};
 
 /// Writes a number with leading zeros.
 pub(super) fn write_digits(out: &mut String, value: i64, width: u32) {
@@ -137,4 +147,58 @@ fn civil_of(days: i64) -> (i64, i64, i64) {
     let day = day_of_year - (153 * month + 2) / 5 + 1;
     let month = if month < 10 { month + 3 } else { month - 9 };
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(text: &str) -> Moment {
+        Moment::of(&text.parse().unwrap())
+    }
+
+    #[test]
+    fn every_day_of_the_calendar_goes_there_and_back() {
+        let mut count = 0;
+        for day in (FIRST..=LAST).step_by(86_400 * 13) {
+            let time = Moment(day).timestamp(None);
+            assert_eq!(Moment::of(&time), Moment(day));
+            count += 1;
+        }
+        assert!(count > 280_000);
+        assert_eq!(moment("00010101"), Moment(FIRST));
+        assert_eq!(moment("99991231235959"), Moment(LAST));
+    }
+
+    #[test]
+    fn written_as_hl7_has_it() {
+        let mut text = String::new();
+        moment("20240229070509").write_to(&mut text, Some(-210));
+        assert_eq!(text, "20240229070509-0330");
+        assert_eq!(
+            moment("20240229070509").timestamp(Some(-210)).to_string(),
+            text
+        );
+    }
+
+    #[test]
+    fn the_week_is_known() {
+        assert!(moment("20240302").is_weekend() && moment("20240303").is_weekend());
+        assert!(!moment("20240304").is_weekend());
+        // From Friday to Monday.
+        assert_eq!(
+            moment("20240301170000").next_working_day(90),
+            moment("20240304093000")
+        );
+    }
+
+    #[test]
+    fn time_does_not_leave_the_calendar() {
+        assert_eq!(moment("99991231235959").plus(1), moment("99990101000000"));
+        assert_eq!(moment("00010102").days_before(9), Moment(FIRST));
+        assert_eq!(
+            moment("20240304103100").on_the_five(),
+            moment("20240304103500")
+        );
+    }
 }
