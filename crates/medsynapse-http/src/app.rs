@@ -1,0 +1,75 @@
+//! [`App`]: what the gateway is set up with.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use medsynapse_broker::{Broker, Clock};
+
+use crate::hosts::AllowedHosts;
+use crate::keys::ApiKeys;
+
+/// What the gateway is set up with.
+#[derive(Clone)]
+pub struct App {
+    /// Takes the messages.
+    pub broker: Arc<Broker>,
+    /// Tells where the clock on the wall is: MSH-7 carries wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Where this gateway is reached, for instance `http://127.0.0.1:3000`.
+    pub rest_url: String,
+    /// Where messages are taken over MLLP, for instance `127.0.0.1:2575`.
+    pub mllp_address: String,
+    /// Who may ask; empty: everybody.
+    pub api_keys: ApiKeys,
+    /// By which names the gateway may be called.
+    pub hosts: AllowedHosts,
+    /// How much is taken.
+    pub limits: Limits,
+    /// The version of the program.
+    pub version: String,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("rest_url", &self.rest_url)
+            .field("mllp_address", &self.mllp_address)
+            .field("api_keys", &self.api_keys)
+            .field("hosts", &self.hosts)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How much is taken, and how long it is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest message in bytes.
+    pub message_bytes_max: usize,
+    /// How long a request may take to arrive.
+    pub body_wait: Duration,
+    /// Most entries on a page of a list.
+    pub page_entries_max: u32,
+}
+
+impl Default for Limits {
+    /// 16 MiB, 30 seconds, 200 entries.
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 16 << 20,
+            body_wait: Duration::from_secs(30),
+            page_entries_max: 200,
+        }
+    }
+}
+
+impl Limits {
+    /// The longest JSON body: the longest message in base64, and room for what stands around it.
+    pub(crate) const fn json_bytes_max(&self) -> usize {
+        self.message_bytes_max
+            .div_ceil(3)
+            .saturating_mul(4)
+            .saturating_add(64 << 10)
+    }
+}

@@ -1,0 +1,42 @@
+//! Whether the process runs, and whether it can take messages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::problem::Problem;
+use crate::reading::read;
+
+/// How long the store may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(crate) async fn live() -> Json<Value> {
+    Json(json!({ "status": "live" }))
+}
+
+pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
+    let broken = app.broker.store_failure().borrow().is_some();
+    let answers = async {
+        read(app.broker.store(), |store| store.order_count())
+            .await
+            .is_ok()
+    };
+    let answers = !broken
+        && tokio::time::timeout(PATIENCE, answers)
+            .await
+            .unwrap_or(false);
+    if answers {
+        return Ok(Json(json!({ "status": "ready" })));
+    }
+    let text = "Not ready: the message store does not answer";
+    Err(Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not_ready",
+        text,
+    ))
+}

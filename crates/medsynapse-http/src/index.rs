@@ -1,0 +1,27 @@
+//! `GET /`: what this is and where to go on.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use crate::app::App;
+
+pub(crate) async fn index(State(app): State<Arc<App>>) -> Json<Value> {
+    let rest = app.rest_url.trim_end_matches('/');
+    Json(json!({
+        "message": "Medsynapse PACS Broker",
+        "version": app.version,
+        "conformance": "Medsynapse PACS v3.0.0.6",
+        "endpoints": { "restApi": format!("{rest}/api/hl7"), "mllpServer": app.mllp_address },
+        "links": {
+            "send": "/api/hl7",
+            "messages": "/api/hl7/messages",
+            "types": "/api/hl7/types",
+            "query": "/api/hl7/query",
+            "live": "/api/v1/health/live",
+            "ready": "/api/v1/health/ready",
+        },
+    }))
+}

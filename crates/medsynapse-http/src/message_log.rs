@@ -1,0 +1,310 @@
+//! The message log: its list, one message of it, and how many there are of each type.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hl7_json::Raw;
+use hl7_message::{Charset, Message};
+use medsynapse_broker::{Broker, Clock};
+use medsynapse_store::{MessageOrder, MessageQuery, MessageSummary, StoredMessage};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::moment;
+use crate::problem::{Problem, ProblemAt};
+use crate::reading::read;
+
+/// Where the routes of the message log stand.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageLogPaths {
+    /// The list.
+    pub list: &'static str,
+    /// One message, with `{id}`.
+    pub one: &'static str,
+    /// How many there are of each type.
+    pub types: &'static str,
+}
+
+impl MessageLogPaths {
+    /// As the REST gateway has them.
+    pub const REST: Self = Self {
+        list: "/api/hl7/messages",
+        one: "/api/hl7/messages/{id}",
+        types: "/api/hl7/types",
+    };
+    /// As the web port has them.
+    pub const WEB: Self = Self {
+        list: "/api/messages",
+        one: "/api/messages/{id}",
+        types: "/api/message-types",
+    };
+}
+
+/// The message log over HTTP, without any check of who asks.
+#[derive(Clone)]
+pub struct MessageLog {
+    /// Whose log.
+    pub broker: Arc<Broker>,
+    /// Tells where the clock on the wall is: MSH-7 carries wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Most entries on a page.
+    pub page_entries_max: u32,
+}
+
+impl MessageLog {
+    /// Its routes.
+    pub fn router(self, paths: MessageLogPaths) -> Router {
+        Router::new()
+            .route(paths.list, get(list))
+            .route(paths.one, get(one))
+            .route(paths.types, get(types))
+            .with_state(Arc::new(self))
+    }
+}
+
+impl fmt::Debug for MessageLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageLog")
+            .field("page_entries_max", &self.page_entries_max)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Parameters {
+    page: Option<String>,
+    limit: Option<String>,
+    order: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    accession: Option<String>,
+    patient: Option<String>,
+    control_id: Option<String>,
+    ack: Option<String>,
+}
+
+impl Parameters {
+    /// The page and what to ask for it.
+    fn read(self, limit_max: u32) -> Result<(u64, MessageQuery), Problem> {
+        let page = match self.page.as_deref() {
+            None => 1,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|page| *page >= 1)
+                .ok_or_else(|| Problem::parameter("Invalid page: give a number from 1"))?,
+        };
+        let limit = match self.limit.as_deref() {
+            None => 10,
+            Some(text) => {
+                let limit = text
+                    .parse()
+                    .ok()
+                    .filter(|limit| (1..=limit_max).contains(limit));
+                let say = || format!("Invalid limit: give a number from 1 to {limit_max}");
+                limit.ok_or_else(|| Problem::parameter(say()))?
+            }
+        };
+        let order = match self.order.as_deref() {
+            None | Some("asc") => MessageOrder::OldestFirst,
+            Some("desc") => MessageOrder::NewestFirst,
+            Some(_) => return Err(Problem::parameter("Invalid order: give asc or desc")),
+        };
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let query = MessageQuery {
+            message_code: given(self.kind),
+            accession_number: given(self.accession),
+            patient_id: given(self.patient),
+            control_id: given(self.control_id),
+            ack_code: given(self.ack),
+            order,
+            offset: (page - 1_u64).saturating_mul(u64::from(limit)),
+            limit,
+            ..MessageQuery::default()
+        };
+        // SQL counts no further.
+        if i64::try_from(query.offset).is_err() {
+            return Err(Problem::parameter("Invalid page: there are not so many"));
+        }
+        Ok((page, query))
+    }
+}
+
+/// A message in a list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    id: i64,
+    message_type: String,
+    trigger_event: String,
+    message_control_id: String,
+    send_time: Option<String>,
+    received_time: String,
+    acknowledgment_code: String,
+    acknowledgment_text: String,
+    accession_number: Option<String>,
+    patient_id: Option<String>,
+    transport: String,
+    peer: String,
+    warnings: u32,
+    retransmissions: u32,
+    size: u64,
+}
+
+impl Summary {
+    fn of(from: MessageSummary, clock: &dyn Clock) -> Self {
+        Self {
+            id: from.id,
+            message_type: from.message_code,
+            trigger_event: from.trigger_event,
+            message_control_id: from.control_id,
+            send_time: moment::sent(&from.sent_at, clock),
+            received_time: moment::rfc3339(from.received_at),
+            acknowledgment_code: from.ack_code,
+            acknowledgment_text: from.ack_text,
+            accession_number: from.accession_number,
+            patient_id: from.patient_id,
+            transport: from.transport,
+            peer: from.peer,
+            warnings: from.warning_count,
+            retransmissions: from.retransmissions,
+            size: from.size,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct List {
+    total_count: u64,
+    total_pages: u64,
+    current_page: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_page: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prev_page: Option<u64>,
+    messages: Vec<Summary>,
+}
+
+async fn list(
+    State(log): State<Arc<MessageLog>>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+) -> Result<Json<List>, Problem> {
+    let Query(parameters) = parameters
+        .map_err(|_| Problem::parameter("The parameters cannot be read; give each one once"))?;
+    let (page, query) = parameters.read(log.page_entries_max)?;
+    let limit = u64::from(query.limit);
+    let found = read(log.broker.store(), move |store| store.messages(&query)).await?;
+    let total_pages = found.total.div_ceil(limit);
+    let messages = found.items.into_iter();
+    Ok(Json(List {
+        total_count: found.total,
+        total_pages,
+        current_page: page,
+        next_page: (page < total_pages).then_some(page + 1),
+        prev_page: (page > 1).then(|| (page - 1).min(total_pages.max(1))),
+        messages: messages
+            .map(|message| Summary::of(message, log.clock.as_ref()))
+            .collect(),
+    }))
+}
+
+/// A message with everything that is kept of it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Whole {
+    #[serde(flatten)]
+    summary: Summary,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_base64: Option<String>,
+    parsed_message: Value,
+    acknowledgment: String,
+    findings: Vec<ProblemAt>,
+    #[serde(rename = "warningList")]
+    warnings: Vec<ProblemAt>,
+}
+
+impl Whole {
+    fn of(from: StoredMessage, clock: &dyn Clock) -> Self {
+        let parsed = Message::parse(&from.raw).ok();
+        let parsed_message = parsed
+            .as_ref()
+            .map_or(Value::Null, |message| json!(Raw(message)));
+        let (message, message_base64) = match core::str::from_utf8(&from.raw) {
+            Ok(text) => (text.to_owned(), None),
+            Err(_) => (
+                legible(&from.raw, parsed.as_ref()),
+                Some(STANDARD.encode(&from.raw)),
+            ),
+        };
+        Self {
+            summary: Summary::of(from.summary, clock),
+            message,
+            message_base64,
+            parsed_message,
+            acknowledgment: String::from_utf8_lossy(&from.ack).into_owned(),
+            findings: from.findings.into_iter().map(ProblemAt::from).collect(),
+            warnings: from.warnings.into_iter().map(ProblemAt::from).collect(),
+        }
+    }
+}
+
+/// Bytes that are not UTF-8 as text: in the set that MSH-18 names, else with U+FFFD.
+fn legible(raw: &[u8], message: Option<&Message<'_>>) -> String {
+    let charset = message.and_then(|message| {
+        Charset::from_msh18(message.header().character_set().first().as_bytes()).ok()
+    });
+    let text = charset.and_then(|charset| charset.decode(raw).ok());
+    text.unwrap_or_else(|| String::from_utf8_lossy(raw))
+        .into_owned()
+}
+
+async fn one(
+    State(log): State<Arc<MessageLog>>,
+    Path(id): Path<String>,
+) -> Result<Json<Whole>, Problem> {
+    let id = id
+        .parse::<i64>()
+        .ok()
+        .filter(|id| *id >= 1)
+        .ok_or_else(|| {
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_message_id",
+                "Invalid message ID",
+            )
+        })?;
+    let clock = Arc::clone(&log.clock);
+    let found = read(log.broker.store(), move |store| {
+        Ok(store
+            .message(id)?
+            .map(|message| Whole::of(message, clock.as_ref())))
+    });
+    let not_found = || {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "message_not_found",
+            "Message not found",
+        )
+    };
+    found.await?.map(Json).ok_or_else(not_found)
+}
+
+async fn types(State(log): State<Arc<MessageLog>>) -> Result<Json<Map<String, Value>>, Problem> {
+    let types = read(log.broker.store(), |store| store.message_types()).await?;
+    Ok(Json(
+        types
+            .into_iter()
+            .map(|(name, count)| (name, count.into()))
+            .collect(),
+    ))
+}

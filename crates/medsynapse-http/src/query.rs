@@ -1,0 +1,123 @@
+//! `POST /api/hl7/query`: questions about patients, orders and reports.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use medsynapse::{AccessionNumber, PatientId};
+use medsynapse_store::{OrderRecord, StoreError};
+use serde_json::{Map, Value, json};
+
+use crate::app::App;
+use crate::order;
+use crate::problem::Problem;
+use crate::reading::read;
+use crate::receive::{body, object, unsupported_type};
+
+/// No question is longer.
+const QUERY_BYTES_MAX: usize = 64 << 10;
+
+pub(crate) async fn query(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Json<Value>, Problem> {
+    let kind = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let kind = kind
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    if !kind.eq_ignore_ascii_case("application/json") {
+        return Err(unsupported_type());
+    }
+    let body = body(request, &app, QUERY_BYTES_MAX).await?;
+    let question = object(&body)?;
+    match question.get("queryType").and_then(Value::as_str) {
+        Some("patient_studies") => patient_studies(&app, &question).await,
+        Some("order") => one_order(&app, &question).await,
+        Some("report") => one_report(&app, &question).await,
+        _ => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "unsupported_query_type",
+            "Unsupported query type: give patient_studies, order or report",
+        )),
+    }
+}
+
+async fn patient_studies(app: &App, question: &Map<String, Value>) -> Result<Json<Value>, Problem> {
+    let patient_id = question
+        .get("patientId")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let patient = PatientId::try_from(patient_id).map_err(|_| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "no_patient_id",
+            "No patient ID provided",
+        )
+    })?;
+    let studies = read(app.broker.store(), move |store| {
+        let orders = store.orders_of(&patient)?;
+        let study = |record: &OrderRecord| {
+            let report = store.report(&record.order.accession_number)?;
+            Ok(order::study(record, report.as_ref()))
+        };
+        orders
+            .iter()
+            .map(study)
+            .collect::<Result<Vec<_>, StoreError>>()
+    });
+    let studies = studies.await?;
+    Ok(Json(json!({
+        "queryType": "patient_studies",
+        "patientId": patient_id.trim(),
+        "totalCount": studies.len(),
+        "studies": studies,
+    })))
+}
+
+fn accession_number(question: &Map<String, Value>) -> Result<AccessionNumber, Problem> {
+    let text = question
+        .get("accessionNumber")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    AccessionNumber::try_from(text).map_err(|_| {
+        let text = "No accession number provided";
+        Problem::new(StatusCode::BAD_REQUEST, "no_accession_number", text)
+    })
+}
+
+async fn one_order(app: &App, question: &Map<String, Value>) -> Result<Json<Value>, Problem> {
+    let accession = accession_number(question)?;
+    let found = read(app.broker.store(), move |store| {
+        Ok(match store.order(&accession)? {
+            Some(record) => Some(order::study(&record, store.report(&accession)?.as_ref())),
+            None => None,
+        })
+    });
+    let study = found
+        .await?
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "order_not_found", "Order not found"))?;
+    Ok(Json(json!({ "queryType": "order", "study": study })))
+}
+
+async fn one_report(app: &App, question: &Map<String, Value>) -> Result<Json<Value>, Problem> {
+    let accession = accession_number(question)?;
+    let found = read(app.broker.store(), move |store| store.report(&accession)).await?;
+    let record = found.ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "report_not_found",
+            "Report not found",
+        )
+    })?;
+    Ok(Json(
+        json!({ "queryType": "report", "report": order::report(&record) }),
+    ))
+}
