@@ -1,12 +1,13 @@
 //! [`Link`]: exchanges over a connection that is made anew when it must be.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use tokio::time::sleep;
 
 use crate::{
     RetryPolicy,
     client::{Client, ClientConfig, Dial, Exchange, ExchangeError, TcpDialer},
+    correlate::{Correlate, Hl7},
 };
 
 /// A receiver, connected to when there is something to send. The connection is kept between
@@ -14,6 +15,7 @@ use crate::{
 pub struct Link<D: Dial = TcpDialer> {
     dialer: D,
     config: ClientConfig,
+    correlate: Arc<dyn Correlate>,
     client: Option<Client<D::Io>>,
 }
 
@@ -38,7 +40,18 @@ impl<D: Dial> Link<D> {
         Self {
             dialer,
             config,
+            correlate: Arc::new(Hl7),
             client: None,
+        }
+    }
+
+    /// The same link with another idea of which answer belongs to which message.
+    #[must_use]
+    pub fn correlated_by(self, correlate: Arc<dyn Correlate>) -> Self {
+        Self {
+            correlate,
+            client: None,
+            ..self
         }
     }
 
@@ -57,7 +70,8 @@ impl<D: Dial> Link<D> {
             }
         }
         let stream = self.dialer.dial(&self.config).await?;
-        let mut client = Client::over(stream, self.config.clone());
+        let mut client =
+            Client::over(stream, self.config.clone()).correlated_by(Arc::clone(&self.correlate));
         let ended = client.submit(frame).await;
         self.keep(client, ended).await
     }

@@ -22,6 +22,9 @@ pub struct ServerConfig {
     /// Frames of one connection that may wait for their answers at once. Default 16; 1 hands
     /// over a frame only when the one before it has been answered.
     pub in_flight_max: usize,
+    /// Frames in hand of all connections together, in bytes. Default 256 MiB. Past it a frame
+    /// waits with its sender until others have been answered; until then it counts as unfinished.
+    pub in_hand_bytes_max: usize,
     /// From a frame's first byte to its last. Default 30 s.
     pub frame_deadline: Duration,
     /// How long a connection may stay silent with nothing in hand. `None`, the default, is for
@@ -61,6 +64,7 @@ impl Default for ServerConfig {
             connections_max: 1024,
             connections_per_address_max: 256,
             in_flight_max: 16,
+            in_hand_bytes_max: 256 * 1024 * 1024,
             frame_deadline: Duration::from_secs(30),
             idle_timeout: None,
             write_timeout: Duration::from_secs(30),

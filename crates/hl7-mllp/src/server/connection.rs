@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{
     admission::Place,
-    in_hand::{Answered, InHand, Progress},
+    in_hand::{Answered, InHand, Progress, Room},
     unfinished::Holding,
     waits::{Late, Reading, Waiting, Waits},
 };
@@ -66,7 +66,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
         handler: Arc<H>,
         observer: Arc<dyn Observer>,
         config: Arc<ServerConfig>,
-        (place, holding): (Place, Holding),
+        (place, holding, room): (Place, Holding, Room),
     ) -> Self {
         Self {
             id,
@@ -79,7 +79,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
             stream,
             unread: BytesMut::new(),
             intake: Intake::Open,
-            in_hand: InHand::new(handler),
+            in_hand: InHand::new(handler, room),
             unsent: Unsent::default(),
             leaving: Vec::new(),
             waits: Waits::new(Instant::now()),
@@ -105,6 +105,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
     async fn exchange(&mut self) {
         let signal = self.holding.signal().clone();
         let mut signalled = pin!(signal.cancelled());
+        let mut told = false;
         let mut timer = pin!(sleep_until(Instant::now()));
         loop {
             self.take_frames();
@@ -119,7 +120,6 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
             let sending = !self.unsent.is_empty();
             let reading = self.wants_bytes();
             let handling = !self.in_hand.is_empty() && self.unsent.bytes.len() < GATHERED_BYTES_MAX;
-            let open = self.intake == Intake::Open;
             if self.intake == Intake::Over && !sending && self.in_hand.is_empty() {
                 return;
             }
@@ -139,16 +139,23 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
                         self.late(late);
                     }
                 }
-                () = &mut signalled, if open => {}
+                () = &mut signalled, if !told => {}
             }
             // The signal comes last above, and a busy connection may never get there.
-            if open && signal.is_cancelled() && self.intake == Intake::Open {
-                if self.holding.is_evicted() {
-                    self.over(CloseReason::UnfinishedBytes);
-                } else {
-                    self.intake = Intake::Draining;
-                }
+            if !told && signal.is_cancelled() {
+                told = true;
+                self.told();
             }
+        }
+    }
+
+    /// The signal was given: either this connection has to go, or the whole server.
+    fn told(&mut self) {
+        if self.holding.is_evicted() {
+            self.in_hand.forget_waiting();
+            self.over(CloseReason::UnfinishedBytes);
+        } else if self.intake == Intake::Open {
+            self.intake = Intake::Draining;
         }
     }
 
@@ -210,7 +217,8 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
             // Frames in hand keep what they need of it alive; silence holds no buffer.
             self.unread = BytesMut::new();
         }
-        self.holding.set(self.unread.len());
+        self.holding
+            .set(self.unread.len() + self.in_hand.waiting_bytes());
     }
 
     fn event(&mut self, event: Event) {

@@ -16,12 +16,17 @@ use futures_util::{
     future::{CatchUnwind, Either},
     stream::FuturesOrdered,
 };
-use tokio::time::Instant;
+use tokio::{
+    sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 use crate::server::{Answer, Handler, Request};
 
 /// What a panic leaves behind; the panic hook has already said where it was.
 type Panic = Box<dyn Any + Send>;
+/// Waiting for others to be answered.
+type Waiting = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
 /// The first phase of one frame.
 type Accepting<P> = Pin<Box<dyn Future<Output = Result<P, Panic>> + Send>>;
 /// The second phase, or the panic of the first.
@@ -30,10 +35,42 @@ type Pending<P> = Either<CatchUnwind<AssertUnwindSafe<P>>, Ready<Result<Answer, 
 /// Frames handed over and not answered, in the order in which they came.
 pub(super) struct InHand<H: Handler> {
     handler: Arc<H>,
+    room: Room,
+    /// A frame for which there is no room yet.
+    waiting: Option<(Waiting, Request, Instant)>,
     accepting: Option<Accepting<H::Pending>>,
     pending: FuturesOrdered<Pending<H::Pending>>,
-    frames: VecDeque<(Bytes, Instant)>,
+    frames: VecDeque<Frame>,
     bytes: usize,
+}
+
+struct Frame {
+    bytes: Bytes,
+    received: Instant,
+    /// Its share of the room, given back with the answer.
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Room for the frames in hand of all connections together, in bytes.
+#[derive(Clone)]
+pub(super) struct Room {
+    free: Arc<Semaphore>,
+    bytes_max: usize,
+}
+
+impl Room {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        let bytes_max = bytes_max.min(Semaphore::MAX_PERMITS);
+        Self {
+            free: Arc::new(Semaphore::new(bytes_max)),
+            bytes_max,
+        }
+    }
+
+    /// A frame larger than all the room takes all of it.
+    fn share(&self, frame: &Bytes) -> u32 {
+        u32::try_from(frame.len().min(self.bytes_max)).unwrap_or(u32::MAX)
+    }
 }
 
 /// A step forward.
@@ -54,9 +91,11 @@ pub(super) struct Answered {
 }
 
 impl<H: Handler> InHand<H> {
-    pub(super) fn new(handler: Arc<H>) -> Self {
+    pub(super) fn new(handler: Arc<H>, room: Room) -> Self {
         Self {
             handler,
+            room,
+            waiting: None,
             accepting: None,
             pending: FuturesOrdered::new(),
             frames: VecDeque::new(),
@@ -65,23 +104,56 @@ impl<H: Handler> InHand<H> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.frames.is_empty()
+        self.frames.is_empty() && self.waiting.is_none()
+    }
+
+    /// Bytes that are here and have no room.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting
+            .as_ref()
+            .map_or(0, |(_, request, _)| request.frame.len())
     }
 
     /// Whether another frame may be handed over: one at a time is being accepted, and those in
     /// hand are bounded in number and in bytes.
     pub(super) fn has_room(&self, frames_max: usize, bytes_max: usize) -> bool {
         self.accepting.is_none()
+            && self.waiting.is_none()
             && (self.frames.is_empty() || self.frames.len() < frames_max && self.bytes < bytes_max)
+    }
+
+    pub(super) fn hand_over(&mut self, request: Request, received: Instant) {
+        let share = self.room.share(&request.frame);
+        let free = Arc::clone(&self.room.free);
+        if let Ok(permit) = free.try_acquire_many_owned(share) {
+            return self.accept(request, received, Some(permit));
+        }
+        let waiting = Arc::clone(&self.room.free).acquire_many_owned(share);
+        self.waiting = Some((Box::pin(waiting), request, received));
+    }
+
+    /// Forgets the frame that has no room, if there is one; it was never handed over.
+    pub(super) fn forget_waiting(&mut self) {
+        self.waiting = None;
     }
 
     #[expect(
         clippy::async_yields_async,
         reason = "the second phase is a future by design"
     )]
-    pub(super) fn hand_over(&mut self, request: Request, received: Instant) {
-        self.bytes += request.frame.len();
-        self.frames.push_back((request.frame.clone(), received));
+    fn accept(
+        &mut self,
+        request: Request,
+        received: Instant,
+        permit: Option<OwnedSemaphorePermit>,
+    ) {
+        let bytes = request.frame.clone();
+        self.bytes += bytes.len();
+        self.frames.push_back(Frame {
+            bytes,
+            received,
+            _permit: permit,
+        });
         let handler = Arc::clone(&self.handler);
         let accepted = async move { handler.accept(request).await };
         self.accepting = Some(Box::pin(AssertUnwindSafe(accepted).catch_unwind()));
@@ -89,6 +161,7 @@ impl<H: Handler> InHand<H> {
 
     /// Forgets all frames; their futures are dropped.
     pub(super) fn clear(&mut self) {
+        self.waiting = None;
         self.accepting = None;
         self.pending = FuturesOrdered::new();
         self.frames.clear();
@@ -96,6 +169,13 @@ impl<H: Handler> InHand<H> {
     }
 
     pub(super) fn poll_progress(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+        if let Some((mut waiting, request, received)) = self.waiting.take() {
+            match waiting.as_mut().poll(cx) {
+                Poll::Pending => self.waiting = Some((waiting, request, received)),
+                // The semaphore is never closed; without it there would be no bound to keep.
+                Poll::Ready(permit) => self.accept(request, received, permit.ok()),
+            }
+        }
         let mut accepted = false;
         if let Some(accepting) = &mut self.accepting
             && let Poll::Ready(result) = accepting.as_mut().poll(cx)
@@ -108,7 +188,11 @@ impl<H: Handler> InHand<H> {
             });
         }
         if let Poll::Ready(Some(answer)) = self.pending.poll_next_unpin(cx)
-            && let Some((frame, received)) = self.frames.pop_front()
+            && let Some(Frame {
+                bytes: frame,
+                received,
+                ..
+            }) = self.frames.pop_front()
         {
             self.bytes -= frame.len();
             let panicked = answer.is_err();

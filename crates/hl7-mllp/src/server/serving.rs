@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     admission::{Admission, Place},
     connection::Connection,
+    in_hand::Room,
     unfinished::Ledger,
 };
 use crate::server::{
@@ -75,6 +76,7 @@ where
         admission: Arc::new(Admission::default()),
         at_the_door: Arc::new(Semaphore::new(AT_THE_DOOR_MAX)),
         ledger: Arc::new(Ledger::new(config.unfinished_bytes_max)),
+        room: Room::new(config.in_hand_bytes_max),
         config: Arc::new(config),
         upgrade,
         handler,
@@ -127,6 +129,7 @@ struct Server<U, H> {
     admission: Arc<Admission>,
     at_the_door: Arc<Semaphore>,
     ledger: Arc<Ledger>,
+    room: Room,
     config: Arc<ServerConfig>,
     upgrade: U,
     handler: Arc<H>,
@@ -201,7 +204,11 @@ impl<U: Send + Sync + 'static, H: Handler> Server<U, H> {
                     Arc::clone(&self.handler),
                     Arc::clone(&self.observer),
                     Arc::clone(&self.config),
-                    (place, self.ledger.open(id, self.shutdown.child_token())),
+                    (
+                        place,
+                        self.ledger.open(id, self.shutdown.child_token()),
+                        self.room.clone(),
+                    ),
                 );
                 connection.run().await
             }

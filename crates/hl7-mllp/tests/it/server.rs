@@ -112,6 +112,63 @@ async fn no_more_than_in_flight_max_are_in_hand() {
     assert_eq!(held.accepted(), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn frames_in_hand_share_the_room_and_wait_for_it() {
+    let held = Held::default();
+    let config = ServerConfig {
+        in_hand_bytes_max: 1000,
+        ..ServerConfig::default()
+    };
+    let (plug, mut running) = on_pipes(held.clone(), config);
+    let mut peers = Vec::new();
+    for size in [600, 600, 5000] {
+        let mut peer = plug.connect(8192);
+        peer.write_all(&framed(&b"A".repeat(size))).await.unwrap();
+        running
+            .heard
+            .until(|heard| matches!(heard, Heard::Frame(_)))
+            .await;
+        peers.push(peer);
+    }
+    for place in 0..3 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(held.accepted(), place + 1);
+        held.answer(place, Answer::Reply(ack("AA", "1")));
+    }
+    for peer in &mut peers {
+        assert!(read_frame(peer, &mut BytesMut::new()).await.is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_waits_for_room_counts_as_unfinished() {
+    let config = ServerConfig {
+        in_hand_bytes_max: 100,
+        unfinished_bytes_max: 1000,
+        ..ServerConfig::default()
+    };
+    let (plug, mut running) = on_pipes(Held::default(), config);
+    let mut peers = Vec::new();
+    for size in [100, 400, 500, 150] {
+        let mut peer = plug.connect(8192);
+        peer.write_all(&framed(&b"A".repeat(size))).await.unwrap();
+        running
+            .heard
+            .until(|heard| matches!(heard, Heard::Frame(_)))
+            .await;
+        peers.push(peer);
+    }
+    let gone = Heard::Closed(3, CloseReason::UnfinishedBytes);
+    assert_eq!(
+        running
+            .heard
+            .until(|heard| matches!(heard, Heard::Closed(..)))
+            .await,
+        gone
+    );
+    assert_eq!(peers[2].read(&mut [0]).await.unwrap(), 0);
+}
+
 #[tokio::test]
 async fn a_client_that_half_closes_gets_its_answers() {
     let (address, mut running) = on_tcp(acknowledging(), ServerConfig::default()).await;
