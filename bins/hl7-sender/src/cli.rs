@@ -81,6 +81,10 @@ pub(crate) struct InputArgs {
     #[arg(long)]
     pub(crate) new_control_id: bool,
 
+    /// Send what does not parse, too, and messages without a control id: to test the receiver.
+    #[arg(long, conflicts_with_all = ["set", "new_control_id"])]
+    pub(crate) unchecked: bool,
+
     /// Read and check the messages, say what would be sent, send nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use hl7_message::Message;
+use hl7_message::{Header, Message};
 use memchr::{memchr, memchr_iter};
 
 use crate::{
@@ -64,8 +64,17 @@ struct Cut {
     batch_segments: usize,
 }
 
+/// How much is asked of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// That it parses, that every line is a segment, and that its answer can be told by its id.
+    Whole,
+    /// That its beginning can be found.
+    Nothing,
+}
+
 /// Reads every input to its end, cuts it into messages, and makes the edits.
-pub(crate) fn read_all(paths: &[PathBuf], edits: &[Edit]) -> anyhow::Result<Inputs> {
+pub(crate) fn read_all(paths: &[PathBuf], edits: &[Edit], check: Check) -> anyhow::Result<Inputs> {
     let mut inputs = Inputs {
         edited: vec![0; edits.len()],
         ..Inputs::default()
@@ -81,7 +90,7 @@ pub(crate) fn read_all(paths: &[PathBuf], edits: &[Edit]) -> anyhow::Result<Inpu
                 problem.what
             )
         };
-        let cut = cut(&bytes).map_err(at)?;
+        let cut = cut(&bytes, check).map_err(at)?;
         if cut.pieces.is_empty() {
             bail!(
                 "{} holds no HL7 message: a message begins with MSH|",
@@ -93,7 +102,9 @@ pub(crate) fn read_all(paths: &[PathBuf], edits: &[Edit]) -> anyhow::Result<Inpu
             for (edit, edited) in edits.iter().zip(&mut inputs.edited) {
                 *edited += usize::from(change(&mut piece, edit).map_err(at)?);
             }
-            inputs.messages.push(outgoing(piece, file).map_err(at)?);
+            inputs
+                .messages
+                .push(outgoing(piece, file, check).map_err(at)?);
         }
     }
     for (edit, edited) in edits.iter().zip(&inputs.edited) {
@@ -148,7 +159,7 @@ fn read(path: &Path) -> anyhow::Result<Bytes> {
 }
 
 /// Cuts by what the input begins with.
-fn cut(bytes: &Bytes) -> Result<Cut, Problem> {
+fn cut(bytes: &Bytes, check: Check) -> Result<Cut, Problem> {
     let mark = if bytes.starts_with(b"\xEF\xBB\xBF") {
         3
     } else {
@@ -160,22 +171,19 @@ fn cut(bytes: &Bytes) -> Result<Cut, Problem> {
         .find(|byte| !byte.is_ascii_whitespace() || **byte == 0x0B)
     {
         Some(&hl7_mllp::START_BLOCK) => capture::cut(bytes, mark),
-        Some(b'{') => ndjson::cut(bytes, mark),
-        _ => text::cut(bytes),
+        Some(b'{') => ndjson::cut(bytes, mark, check),
+        _ => text::cut(bytes, check),
     }
 }
 
 /// Reads the header, and refuses what could not be told apart from its neighbours' answers.
-fn outgoing(piece: Piece, file: usize) -> Result<Outgoing, Problem> {
+fn outgoing(piece: Piece, file: usize, check: Check) -> Result<Outgoing, Problem> {
     let Piece { bytes, offset } = piece;
-    let message = Message::parse(&bytes)
-        .map_err(|error| Problem::new(offset, format_args!("not a message: {}", error.kind)))?;
-    let header = message.header();
-    let control_id = header.control_id().span();
-    if control_id.is_empty() {
-        let what = "the message has no control id (MSH-10), so no answer can be matched to it; \
-                    fill MSH-10";
-        return Err(Problem::new(offset, what));
+    if let (Err(error), Check::Whole) = (Message::parse(&bytes), check) {
+        return Err(Problem::new(
+            offset,
+            format_args!("not a message: {}", error.kind),
+        ));
     }
     if let Some(at) = memchr::memchr2(hl7_mllp::START_BLOCK, hl7_mllp::END_BLOCK, &bytes) {
         let what = format!(
@@ -183,8 +191,16 @@ fn outgoing(piece: Piece, file: usize) -> Result<Outgoing, Problem> {
         );
         return Err(Problem::new(offset, what));
     }
-    let kind = printable(header.message_type().as_bytes());
-    drop(message);
+    let header = Header::salvage(&bytes);
+    let control_id = header.map_or(0..0, |header| header.control_id().span());
+    if control_id.is_empty() && check == Check::Whole {
+        let what = "the message has no control id (MSH-10), so no answer can be matched to it; \
+                    fill it in, or let --new-control-id do it";
+        return Err(Problem::new(offset, what));
+    }
+    let kind = header.map_or_else(String::new, |header| {
+        printable(header.message_type().as_bytes())
+    });
     Ok(Outgoing {
         bytes,
         control_id,

@@ -1,33 +1,33 @@
 //! Ctrl-C and the termination signal.
 
+use std::io;
+
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Cancels `token` at Ctrl-C, and on Unix at SIGTERM.
-pub(crate) async fn cancel(token: CancellationToken) {
-    asked().await;
-    token.cancel();
-}
-
+/// Cancels `token` at Ctrl-C, and on Unix at SIGTERM, from now on until the task is aborted.
 #[cfg(unix)]
-async fn asked() {
+pub(crate) fn cancel(token: CancellationToken) -> io::Result<JoinHandle<()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return ctrl_c().await;
-    };
-    tokio::select! {
-        () = ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
+    // Both are listened for when this returns, not when the task first runs.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        token.cancel();
+    }))
 }
 
+/// Cancels `token` at Ctrl-C, from now on until the task is aborted.
 #[cfg(not(unix))]
-async fn asked() {
-    ctrl_c().await;
-}
-
-/// Where Ctrl-C cannot be listened for, it ends the program by itself.
-async fn ctrl_c() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
+pub(crate) fn cancel(token: CancellationToken) -> io::Result<JoinHandle<()>> {
+    Ok(tokio::spawn(async move {
+        // Where Ctrl-C cannot be listened for, it ends the program by itself.
+        if tokio::signal::ctrl_c().await.is_ok() {
+            token.cancel();
+        }
+    }))
 }

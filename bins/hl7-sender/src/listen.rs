@@ -68,7 +68,7 @@ pub(crate) async fn listen(cli: &Cli, address: SocketAddr) -> anyhow::Result<Exi
         unsaved: Mutex::new(None),
         shutdown: shutdown.clone(),
     });
-    let watch = tokio::spawn(interrupt::cancel(shutdown.clone()));
+    let watch = interrupt::cancel(shutdown.clone()).context("listening for signals")?;
     let handler = {
         let ris = Arc::clone(&ris);
         handler_fn(move |request| {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use hl7_message::{Ack, Message};
+use bytes::Bytes;
 use hl7_mllp::{
-    client::{AnswerPhase, Client, ClientConfig, Dial, Exchange, ExchangeError, TcpDialer},
+    client::{AnswerPhase, Client, ClientConfig, Dial, ExchangeError, TcpDialer},
+    correlate::{Correlate, Hl7},
     tls::TlsDialer,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -159,19 +160,19 @@ impl<'t> Link<'t> {
             Some(client) => client,
             None => self.target.connect().await?,
         };
-        let mut exchanged = client.submit(bytes).await;
-        if matches!(exchanged, Err(ExchangeError::Stale)) {
+        let mut answered = submit(&mut client, bytes).await;
+        if matches!(answered, Err(ExchangeError::Stale)) {
             // The receiver closed between two messages, as it may; nothing of this one was sent.
             client = self.target.connect().await?;
-            exchanged = client.submit(bytes).await;
+            answered = submit(&mut client, bytes).await;
         }
-        let exchange = exchanged.map_err(|error| self.target.failure(&error))?;
+        let answer = answered.map_err(|error| self.target.failure(&error))?;
         if self.target.keep_alive {
             self.open = Some(client);
         } else {
             client.close().await;
         }
-        reply(exchange)
+        Reply::read(answer, Hl7.control_id(bytes).unwrap_or_default())
     }
 
     pub(crate) async fn close(self) {
@@ -181,17 +182,12 @@ impl<'t> Link<'t> {
     }
 }
 
-/// The client has found the answer to be one, and the right one.
-fn reply(exchange: Exchange) -> Result<Reply, Failure> {
-    let code = Message::parse(&exchange.answer)
-        .ok()
-        .and_then(|message| Ack::parse(&message).ok())
-        .map(|ack| ack.code)
-        .ok_or_else(|| Failure::new(FailureKind::NoAck, "the answer is not an HL7 message"))?;
-    Ok(Reply {
-        code,
-        answer: exchange.answer,
-    })
+/// Sends one message. Without a control id any answer has to be taken for the answer.
+async fn submit(client: &mut Connection, bytes: &[u8]) -> Result<Bytes, ExchangeError> {
+    match client.exchange(bytes).await {
+        Err(ExchangeError::NoControlId) => client.exchange_raw(bytes).await,
+        answered => answered,
+    }
 }
 
 /// `host:port`; an IPv6 address stands in brackets, with or without them on the command line.

@@ -13,7 +13,7 @@ use crate::{
     edit::Edit,
     http,
     ids::{self, FreshIds},
-    input::{self, Inputs},
+    input::{self, Check, Inputs},
     link::Target,
     mllp::{self, Dialer},
     report::{Each, warn},
@@ -28,7 +28,12 @@ pub(crate) fn inputs(cli: &Cli) -> anyhow::Result<Inputs> {
         // Room for the ids that are put in while sending.
         edits.push(Edit::new(loc!("MSH-10"), "0".repeat(ids::LEN)));
     }
-    let inputs = input::read_all(&cli.input.input, &edits)?;
+    let check = if cli.input.unchecked {
+        Check::Nothing
+    } else {
+        Check::Whole
+    };
+    let inputs = input::read_all(&cli.input.input, &edits, check)?;
     if !cli.output.quiet {
         tell(cli, &inputs);
     }

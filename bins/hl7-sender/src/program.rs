@@ -11,7 +11,7 @@ use crate::{
     cli::{Cli, Color, Command},
     exit::Exit,
     interrupt, listen, prepare,
-    report::{self, BAD, Reporter},
+    report::{self, BAD, Each, Reporter},
     send::{Outcome, Run},
     summary,
 };
@@ -68,15 +68,16 @@ fn send(cli: &Cli) -> anyhow::Result<Exit> {
     let reporter = Reporter {
         each,
         inputs: cli.input.input.clone(),
+        progress: each == Each::Nothing && !cli.output.quiet,
     };
     let plan = prepare::plan(cli, inputs)?;
     let outcome = runtime()?.block_on(async {
         let abort = CancellationToken::new();
-        let watch = tokio::spawn(interrupt::cancel(abort.clone()));
+        let watch = interrupt::cancel(abort.clone()).context("listening for signals")?;
         let outcome = Run::new(plan, target, reporter, abort).finish().await;
         watch.abort();
-        outcome
-    });
+        anyhow::Ok(outcome)
+    })?;
     let exit = last_words(cli, &outcome)?;
     match outcome.unsaved {
         Some(error) => Err(error).context("an answer could not be written; check --save-acks"),

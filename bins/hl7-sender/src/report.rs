@@ -8,6 +8,7 @@ use std::{
 
 use clap::builder::styling::{AnsiColor, Style};
 use hl7_message::{Ack, Message, escape};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::{
@@ -51,6 +52,8 @@ pub(crate) struct Reporter {
     pub(crate) each: Each,
     /// The names of the inputs.
     pub(crate) inputs: Vec<PathBuf>,
+    /// Show how far a long run has come.
+    pub(crate) progress: bool,
 }
 
 impl Reporter {
@@ -64,6 +67,26 @@ impl Reporter {
                 writeln!(io::stdout().lock(), "{}", object(sent, &self.inputs))
             }
         };
+    }
+
+    /// A progress bar, where a person watches and nothing else is said; it hides by itself where
+    /// standard error is no terminal.
+    pub(crate) fn bar(&self, total: Option<u64>) -> ProgressBar {
+        let (bar, template) = match total {
+            _ if !self.progress => return ProgressBar::hidden(),
+            Some(total) => (
+                ProgressBar::new(total),
+                "{wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left",
+            ),
+            None => (
+                ProgressBar::new_spinner(),
+                "{spinner} {human_pos} messages  {per_sec}  {elapsed}",
+            ),
+        };
+        match ProgressStyle::with_template(template) {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        }
     }
 
     /// Says that a message will be tried again.

@@ -13,7 +13,7 @@ use std::{
 use hl7_mllp::RetryPolicy;
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, interval, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -168,7 +168,21 @@ impl Run {
             let run = Arc::clone(&run);
             workers.spawn(async move { run.work(worker).await });
         }
-        while workers.join_next().await.is_some() {}
+        let bar = run.reporter.bar(run.plan.total());
+        let mut tick = interval(Duration::from_millis(200));
+        loop {
+            tokio::select! {
+                ended = workers.join_next() => {
+                    if ended.is_none() {
+                        break;
+                    }
+                }
+                _ = tick.tick() => {
+                    bar.set_position(run.tallies.iter().map(|tally| lock(tally).tried).sum());
+                }
+            }
+        }
+        bar.finish_and_clear();
         run.outcome()
     }
 

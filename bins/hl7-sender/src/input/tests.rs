@@ -4,7 +4,7 @@ use super::*;
 
 #[track_caller]
 fn check(input: &[u8], expected: &[&[u8]]) {
-    let cut = cut(&Bytes::copy_from_slice(input)).unwrap();
+    let cut = cut(&Bytes::copy_from_slice(input), Check::Whole).unwrap();
     let found: Vec<_> = cut
         .pieces
         .iter()
@@ -16,11 +16,11 @@ fn check(input: &[u8], expected: &[&[u8]]) {
 #[track_caller]
 fn refused(input: &[u8], offset: usize, what: &str) {
     let bytes = Bytes::copy_from_slice(input);
-    let problem = cut(&bytes)
+    let problem = cut(&bytes, Check::Whole)
         .and_then(|cut| {
             cut.pieces
                 .into_iter()
-                .try_for_each(|p| outgoing(p, 0).map(drop))
+                .try_for_each(|p| outgoing(p, 0, Check::Whole).map(drop))
         })
         .unwrap_err();
     assert_eq!(problem.offset, offset, "{}", problem.what);
@@ -90,7 +90,12 @@ fn json_lines_are_read() {
 fn batch_segments_are_counted_not_sent() {
     let input = [b"FHS|^~\\&\rBHS|^~\\&\r", A, B, b"BTS|2\rFTS|1\r"].concat();
     check(&input, &[A, B]);
-    assert_eq!(cut(&Bytes::from(input)).unwrap().batch_segments, 4);
+    assert_eq!(
+        cut(&Bytes::from(input), Check::Whole)
+            .unwrap()
+            .batch_segments,
+        4
+    );
 }
 
 #[test]
@@ -132,4 +137,19 @@ fn lines_are_counted_by_what_ends_them() {
     assert_eq!(line_of(b"a\r\nb\r\nc", 6), 3);
     assert_eq!(line_of(b"a\rb\rc", 4), 3);
     assert_eq!(line_of(b"", 0), 1);
+}
+
+#[test]
+fn unchecked_messages_go_as_they_are() {
+    let input = Bytes::from_static(b"MSH|^^\\&|A|||||||1\nfree text\n\nMSH|^~\\&|B\nfree text\n");
+    let cut = cut(&input, Check::Nothing).unwrap();
+    let sent: Vec<_> = cut
+        .pieces
+        .into_iter()
+        .map(|piece| outgoing(piece, 0, Check::Nothing).unwrap())
+        .collect();
+    assert_eq!(sent[0].bytes, &b"MSH|^^\\&|A|||||||1\rfree text\r"[..]);
+    assert_eq!(sent[0].control_id(), b"1");
+    assert_eq!(sent[1].bytes, &b"MSH|^~\\&|B\rfree text\r"[..]);
+    assert_eq!(sent[1].control_id(), b"");
 }

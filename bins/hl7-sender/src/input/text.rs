@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use hl7_message::{Chunk, ChunkKind, LineEnd, Message, Segment, chunks};
 
-use super::{Cut, Piece, Problem};
+use super::{Check, Cut, Piece, Problem};
 
-pub(super) fn cut(bytes: &Bytes) -> Result<Cut, Problem> {
+pub(super) fn cut(bytes: &Bytes, check: Check) -> Result<Cut, Problem> {
     let mut cut = Cut::default();
     for chunk in chunks(bytes) {
         match chunk.kind {
-            ChunkKind::Message => cut.pieces.push(piece(bytes, chunk)?),
+            ChunkKind::Message => cut.pieces.push(piece(bytes, chunk, check)?),
             ChunkKind::Other => {
                 let what =
                     "this is not HL7: a message begins with MSH and its delimiters, MSH|^~\\&";
@@ -25,13 +25,22 @@ pub(super) fn cut(bytes: &Bytes) -> Result<Cut, Problem> {
 }
 
 /// The message as it travels: CR-terminated already and so left alone, or its segments joined.
-fn piece(input: &Bytes, chunk: Chunk<'_>) -> Result<Piece, Problem> {
+fn piece(input: &Bytes, chunk: Chunk<'_>, check: Check) -> Result<Piece, Problem> {
     let offset = chunk.offset;
-    let message = Message::parse(chunk.bytes).map_err(|error| {
-        let what = format_args!("not a message: {} at {}", error.kind, error.location);
-        Problem::new(offset + error.offset, what)
-    })?;
-    check_lines(&message, chunk)?;
+    let message = match Message::parse(chunk.bytes) {
+        Ok(message) => message,
+        Err(_) if check == Check::Nothing => {
+            let bytes = unparsed(chunk.bytes).into();
+            return Ok(Piece { bytes, offset });
+        }
+        Err(error) => {
+            let what = format_args!("not a message: {} at {}", error.kind, error.location);
+            return Err(Problem::new(offset + error.offset, what));
+        }
+    };
+    if check == Check::Whole {
+        check_lines(&message, chunk)?;
+    }
     if let Some(end) = terminated(&message) {
         let bytes = input.slice(offset..offset + end);
         return Ok(Piece { bytes, offset });
@@ -45,6 +54,17 @@ fn piece(input: &Bytes, chunk: Chunk<'_>) -> Result<Piece, Problem> {
         bytes: bytes.into(),
         offset,
     })
+}
+
+/// The lines of what is no message, each ended with CR and the empty ones left out.
+fn unparsed(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + 1);
+    let lines = bytes.split(|byte| matches!(byte, b'\r' | b'\n'));
+    for line in lines.filter(|line| !line.is_empty()) {
+        out.extend_from_slice(line);
+        out.push(b'\r');
+    }
+    out
 }
 
 /// Every line must be a segment, or else it is something between the messages that would be sent

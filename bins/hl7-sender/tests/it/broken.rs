@@ -10,7 +10,8 @@ use crate::{
 fn check(how: &str, expect: &str) {
     let files = Files::new();
     let listening = Listening::new(&[]);
-    let more = ["--break", how, "--expect", expect, "--timeout", "0.3"];
+    let wait = if expect == "none" { "0.3" } else { "10" };
+    let more = ["--break", how, "--expect", expect, "--timeout", wait];
     send(&files.messages(1), listening.port, &more)
         .exits(0)
         .ends_with("Sending complete. Successfully sent 1/1 messages.");

@@ -110,7 +110,7 @@ fn after_a_late_answer_the_next_message_gets_its_own() {
     send(
         &files.messages(2),
         peer.port,
-        &["--timeout", "0.3", "--keep-alive"],
+        &["--timeout", "1", "--keep-alive"],
     )
     .exits(4)
     .ends_with("Sending complete. Successfully sent 1/2 messages.");
@@ -120,7 +120,7 @@ fn after_a_late_answer_the_next_message_gets_its_own() {
 
 #[test]
 fn of_several_the_documented_one_wins() {
-    let short = &["--timeout", "0.3"][..];
+    let short = &["--timeout", "1"][..];
     check(&[Act::Code("AE"), Act::WrongId], &[], 6, "MSA-2");
     check(
         &[Act::WrongId, Act::Silent, Act::Code("AE")],

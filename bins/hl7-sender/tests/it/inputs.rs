@@ -115,3 +115,23 @@ fn batch_headers_are_told_about_and_not_sent() {
         .says("4 batch headers and trailers");
     assert_eq!(peer.frames().len(), 1);
 }
+
+#[test]
+fn unchecked_messages_are_sent_for_the_receiver_to_judge() {
+    let files = Files::new();
+    let peer = Peer::new(&[Act::Code("AR")]);
+    let file = files.write(
+        "bad.txt",
+        "MSH|^^\\&|A||||||ORM^O01|M1|P|2.3\nPID|1\n\nMSH|^~\\&|A||||||ORM^O01||P|2.3\n",
+    );
+    send(&file, peer.port, &["--expect", "AR"]).exits(2);
+    send(&file, peer.port, &["--expect", "AR", "--unchecked"])
+        .exits(0)
+        .ends_with("Sending complete. Successfully sent 2/2 messages.");
+    let ids: Vec<_> = peer
+        .frames()
+        .iter()
+        .map(|frame| crate::peer::control_id(frame))
+        .collect();
+    assert_eq!(ids, ["M1", ""]);
+}
