@@ -18,6 +18,7 @@ mod outgoing;
 mod prepare;
 mod program;
 mod report;
+mod schedule;
 mod send;
 mod summary;
 mod tally;

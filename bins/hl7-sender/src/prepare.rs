@@ -17,7 +17,8 @@ use crate::{
     link::Target,
     mllp::{self, Dialer},
     report::{Each, warn},
-    send::{Plan, Until},
+    schedule::{Schedule, Until},
+    send::Plan,
     tls,
 };
 
@@ -73,11 +74,13 @@ pub(crate) fn plan(cli: &Cli, inputs: Inputs) -> anyhow::Result<Plan> {
         None => Until::Count(count.saturating_mul(load.repeat.unwrap_or(1))),
     };
     Ok(Plan {
-        until,
+        schedule: Schedule {
+            until,
+            rate: load.rate,
+        },
         messages: inputs.messages,
         concurrency: usize::from(load.concurrency),
         delay: load.delay,
-        rate: load.rate,
         retries: load.retries,
         fail_fast: load.fail_fast,
         expect: cli.output.expect,

@@ -102,6 +102,13 @@ fn last_words(cli: &Cli, outcome: &Outcome) -> anyhow::Result<Exit> {
     if untried > 0 && !cli.output.quiet {
         anstream::eprintln!("{untried} messages were not tried.");
     }
+    if outcome.overdue > 0 && !cli.output.quiet {
+        let count = outcome.overdue;
+        anstream::eprintln!(
+            "{count} more messages were due by then: the receiver, or this number of connections, \
+             is too slow for the rate."
+        );
+    }
     if outcome.unanswered > 0 {
         let count = outcome.unanswered;
         anstream::eprintln!(

@@ -24,6 +24,7 @@ use crate::{
     link::{Failure, Link, Reply, Target},
     outgoing::Outgoing,
     report::{Reporter, Sent},
+    schedule::{Due, Schedule, Until},
     tally::Tally,
 };
 
@@ -32,13 +33,11 @@ use crate::{
 pub(crate) struct Plan {
     /// Not empty; sent in order, and from the start again if there is more to send.
     pub(crate) messages: Vec<Outgoing>,
-    pub(crate) until: Until,
+    pub(crate) schedule: Schedule,
     /// Messages in flight at once, each on a connection of its own.
     pub(crate) concurrency: usize,
     /// Pause of each connection after a message.
     pub(crate) delay: Duration,
-    /// Messages a second, whatever the receiver can do.
-    pub(crate) rate: Option<f64>,
     /// Further tries of a message whose outcome is unknown.
     pub(crate) retries: u32,
     pub(crate) fail_fast: bool,
@@ -49,24 +48,6 @@ pub(crate) struct Plan {
     pub(crate) save_acks: Option<AckFiles>,
 }
 
-/// When all is sent.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Until {
-    Count(u64),
-    Elapsed(Duration),
-}
-
-impl Plan {
-    /// How many messages there will be, if that is known.
-    fn total(&self) -> Option<u64> {
-        match (self.until, self.rate) {
-            (Until::Count(count), _) => Some(count),
-            (Until::Elapsed(time), Some(rate)) => Some(count_due(time, rate)),
-            (Until::Elapsed(_), None) => None,
-        }
-    }
-}
-
 /// What came of a plan.
 #[derive(Debug)]
 pub(crate) struct Outcome {
@@ -74,6 +55,8 @@ pub(crate) struct Outcome {
     pub(crate) elapsed: Duration,
     /// Messages that were to be sent.
     pub(crate) total: u64,
+    /// Messages of an open loop whose time had come and that had to wait until the end of the run.
+    pub(crate) overdue: u64,
     /// Messages in hand when the run was interrupted.
     pub(crate) unanswered: u64,
     /// The failure that ended the run before anything got through, and what to do about it.
@@ -91,6 +74,7 @@ impl Outcome {
             tally: Tally::new(),
             elapsed: Duration::ZERO,
             total: 0,
+            overdue: 0,
             unanswered: 0,
             unreachable: None,
             interrupted: false,
@@ -168,7 +152,7 @@ impl Run {
             let run = Arc::clone(&run);
             workers.spawn(async move { run.work(worker).await });
         }
-        let bar = run.reporter.bar(run.plan.total());
+        let bar = run.reporter.bar(run.plan.schedule.total());
         let mut tick = interval(Duration::from_millis(200));
         loop {
             tokio::select! {
@@ -193,11 +177,19 @@ impl Run {
             tally.merge(&lock(part));
         }
         let unreachable = lock(&self.unreachable).take();
+        let unanswered = self.unanswered.load(Ordering::Relaxed);
         Outcome {
             elapsed,
-            total: self.plan.total().unwrap_or(tally.tried),
+            total: match self.plan.schedule.until {
+                Until::Count(count) => count,
+                Until::Elapsed(_) => tally.tried + unanswered,
+            },
+            overdue: match (self.plan.schedule.until, self.plan.schedule.total()) {
+                (Until::Elapsed(_), Some(due)) => due.saturating_sub(tally.tried + unanswered),
+                _ => 0,
+            },
             tally,
-            unanswered: self.unanswered.load(Ordering::Relaxed),
+            unanswered,
             unreachable: unreachable.map(|failure| {
                 let advice = self.target.advice(failure.kind);
                 (failure, advice)
@@ -231,7 +223,7 @@ impl Run {
             }
             self.settle(&Sent {
                 number: turn.number + 1,
-                total: self.plan.total(),
+                total: self.plan.schedule.total(),
                 message,
                 id,
                 outcome: &outcome,
@@ -256,15 +248,12 @@ impl Run {
             return None;
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let since_start = self.plan.rate.map(|rate| seconds(number, rate));
-        match self.plan.until {
-            Until::Count(count) if number >= count => return None,
-            Until::Elapsed(end) if self.started.elapsed() >= end => return None,
-            Until::Elapsed(end) if since_start.is_some_and(|due| due >= end) => return None,
-            Until::Count(_) | Until::Elapsed(_) => {}
-        }
         let now = Instant::now();
-        let due = since_start.map_or(now, |wait| self.started + wait);
+        let due = match self.plan.schedule.due(number, now - self.started) {
+            Due::Never => return None,
+            Due::Now => now,
+            Due::At(wait) => self.started + wait,
+        };
         if due <= now {
             // Late because the receiver was slow: the wait is part of the latency.
             return Some(Turn { number, due });
@@ -357,39 +346,7 @@ impl Run {
     }
 }
 
-/// When message `number` of an open loop is due.
-#[expect(clippy::cast_precision_loss, reason = "2^52 messages are never sent")]
-fn seconds(number: u64, rate: f64) -> Duration {
-    Duration::try_from_secs_f64(number as f64 / rate).unwrap_or(Duration::MAX)
-}
-
-/// How many messages of an open loop are due before `end`.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a cast of a float saturates"
-)]
-fn count_due(end: Duration, rate: f64) -> u64 {
-    (end.as_secs_f64() * rate).ceil() as u64
-}
-
 /// A tally stays good when a worker that held it panicked.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_open_loop_has_as_many_messages_as_come_due() {
-        for (millis, rate) in [(1000, 5.0), (999, 5.0), (300, 7.0), (2500, 0.5)] {
-            let end = Duration::from_millis(millis);
-            let due = (0..1000)
-                .take_while(|number| seconds(*number, rate) < end)
-                .count();
-            assert_eq!(count_due(end, rate), due as u64, "{millis} ms at {rate}/s");
-        }
-    }
 }

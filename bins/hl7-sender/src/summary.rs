@@ -38,6 +38,7 @@ pub(crate) fn object(outcome: &Outcome, exit: Exit) -> Value {
         "v": 1,
         "record": "summary",
         "total": outcome.total,
+        "overdue": outcome.overdue,
         "tried": tally.tried,
         "accepted": tally.accepted,
         "rejected": tally.rejected(),
@@ -308,6 +309,7 @@ mod tests {
             "p99": 100.031,
             "p99.9": 1000.447
           },
+          "overdue": 0,
           "perSecond": 10.2,
           "record": "summary",
           "rejected": 1,

@@ -3,17 +3,22 @@
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
     thread,
     time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use hl7_mllp::tls::rustls::{ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 use crate::{
     peer::{ack, closed_port, control_id},
     program::{Files, Ran, message, run, sender},
+    tls::Certificates,
 };
 
 /// A request as it came: its head in lower case, and its JSON.
@@ -32,15 +37,30 @@ impl Request {
 
 /// A server that answers each request with what `answer` makes of its message.
 fn server(answer: fn(&[u8]) -> (u16, String)) -> (String, Receiver<Request>) {
+    server_over("http", answer, |stream| stream)
+}
+
+/// [`server`] over what `upgrade` makes of a connection.
+fn server_over<S: Read + Write>(
+    scheme: &str,
+    answer: fn(&[u8]) -> (u16, String),
+    upgrade: impl Fn(TcpStream) -> S + Send + 'static,
+) -> (String, Receiver<Request>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/api/hl7", listener.local_addr().unwrap());
+    let port = listener.local_addr().unwrap().port();
+    let host = if scheme == "https" {
+        "localhost"
+    } else {
+        "127.0.0.1"
+    };
     let (saw, seen) = channel();
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
+            let stream = stream.unwrap();
             stream
                 .set_read_timeout(Some(Duration::from_secs(20)))
                 .unwrap();
+            let mut stream = upgrade(stream);
             let Some(request) = read(&mut stream) else {
                 continue;
             };
@@ -53,10 +73,10 @@ fn server(answer: fn(&[u8]) -> (u16, String)) -> (String, Receiver<Request>) {
             let _ = stream.write_all(&[head.into_bytes(), body.into_bytes()].concat());
         }
     });
-    (url, seen)
+    (format!("{scheme}://{host}:{port}/api/hl7"), seen)
 }
 
-fn read(stream: &mut TcpStream) -> Option<Request> {
+fn read(stream: &mut impl Read) -> Option<Request> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -225,4 +245,21 @@ fn nothing_there_is_3_and_silence_is_4() {
     post("no-url", 1, &[])
         .exits(2)
         .says("http://host:port/path");
+}
+
+#[test]
+fn https_trusts_the_authority_that_is_named() {
+    let certificates = Certificates::new();
+    let tls = certificates.server();
+    let (url, _seen) = server_over("https", accept, move |stream| {
+        let session = ServerConnection::new(Arc::clone(&tls)).unwrap();
+        StreamOwned::new(session, stream)
+    });
+    post(&url, 1, &["--ca", &certificates.path("ca.pem")])
+        .exits(0)
+        .says("AA");
+    let stranger = Certificates::new();
+    post(&url, 1, &["--ca", &stranger.path("ca.pem")])
+        .exits(5)
+        .says("certificate");
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    listen::Listening,
     peer::{Act, Peer, control_id},
     program::{Files, send},
 };
@@ -167,4 +168,23 @@ fn new_ids_are_given_to_messages_that_have_none() {
     let file = files.write("in.txt", "MSH|^~\\&|A\nPID|1\n");
     send(&file, peer.port, &["--new-control-id"]).exits(0);
     assert_eq!(control_id(&peer.next().frame).len(), 20);
+}
+
+#[test]
+fn what_a_slow_receiver_left_over_is_told() {
+    let files = Files::new();
+    let listening = Listening::new(&["--answer", "delay=300ms"]);
+    let more = ["--rate", "100/s", "--duration", "0.5", "--keep-alive"];
+    let ran = send(&files.messages(1), listening.port, &more)
+        .exits(0)
+        .says("more messages were due by then")
+        .ends_with("Sending complete. Successfully sent 2/2 messages.");
+    // The second was due after 10 ms and had to wait for the first: 590 ms, not 300.
+    let max = ran
+        .err
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("max"))
+        .unwrap();
+    let millis: f64 = max.trim().strip_suffix(" ms").unwrap().parse().unwrap();
+    assert!(millis > 550.0, "{millis}");
 }

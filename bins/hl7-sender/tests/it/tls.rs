@@ -3,8 +3,14 @@
 use std::{
     io::{Read, Write},
     net::TcpListener,
+    sync::Arc,
 };
 
+use hl7_mllp::tls::rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use crate::{
@@ -13,12 +19,12 @@ use crate::{
 };
 
 /// An authority, and certificates for `localhost` and for the sender, as PEM files.
-struct Certificates {
+pub(crate) struct Certificates {
     files: Files,
 }
 
 impl Certificates {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let files = Files::new();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -34,7 +40,20 @@ impl Certificates {
         Self { files }
     }
 
-    fn path(&self, name: &str) -> String {
+    /// What a server called `localhost` shows.
+    pub(crate) fn server(&self) -> Arc<ServerConfig> {
+        let chain = CertificateDer::from_pem_file(self.path("localhost.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(self.path("localhost.key")).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let config = builder
+            .with_no_client_auth()
+            .with_single_cert(vec![chain], key);
+        Arc::new(config.unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> String {
         self.files.path().join(name).to_str().unwrap().to_owned()
     }
 
