@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use medsynapse_store::Store;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -21,11 +22,7 @@ pub(crate) async fn live() -> Json<Value> {
 
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
     let broken = app.broker.store_failure().borrow().is_some();
-    let answers = async {
-        read(app.broker.store(), |store| store.order_count())
-            .await
-            .is_ok()
-    };
+    let answers = async { read(app.broker.store(), Store::order_count).await.is_ok() };
     let answers = !broken
         && tokio::time::timeout(PATIENCE, answers)
             .await

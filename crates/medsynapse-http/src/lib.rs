@@ -5,6 +5,7 @@ mod health;
 mod hosts;
 mod index;
 mod keys;
+mod message;
 mod message_log;
 mod moment;
 mod order;

@@ -15,9 +15,12 @@ pub const HL7_ACK_CODE: HeaderName = HeaderName::from_static("hl7-ack-code");
 /// An error as `application/problem+json` (RFC 9457).
 ///
 /// `error` is for people, `code` for programs. It never quotes a message.
+#[derive(Debug)]
+pub struct Problem(Box<Body>);
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Problem {
+struct Body {
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
@@ -76,7 +79,7 @@ impl Problem {
         code: &'static str,
         error: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
+        Self(Box::new(Body {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status,
@@ -86,7 +89,7 @@ impl Problem {
             message_id: None,
             acknowledgment: None,
             ack_code: None,
-        }
+        }))
     }
 
     /// The store does not answer.
@@ -101,25 +104,25 @@ impl Problem {
     }
 
     pub(crate) fn with_ack(mut self, code: AckCode, ack: String, message_id: Option<i64>) -> Self {
-        self.ack_code = Some(code);
-        self.acknowledgment = Some(ack);
-        self.message_id = message_id;
+        self.0.ack_code = Some(code);
+        self.0.acknowledgment = Some(ack);
+        self.0.message_id = message_id;
         self
     }
 
     pub(crate) fn with_findings(mut self, findings: Vec<Note>) -> Self {
-        self.hl7 = findings.into_iter().map(ProblemAt::from).collect();
+        self.0.hl7 = findings.into_iter().map(ProblemAt::from).collect();
         self
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self).unwrap_or_default();
-        let mut response = (self.status, body).into_response();
+        let body = serde_json::to_vec(&self.0).unwrap_or_default();
+        let mut response = (self.0.status, body).into_response();
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, json);
-        if let Some(code) = self.ack_code {
+        if let Some(code) = self.0.ack_code {
             let code = HeaderValue::from_static(code.as_str());
             response.headers_mut().insert(HL7_ACK_CODE, code);
         }

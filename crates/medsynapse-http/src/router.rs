@@ -64,10 +64,6 @@ async fn method_not_allowed() -> Problem {
 }
 
 /// What the panic says may be a person's.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the shape that the layer calls"
-)]
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!("a request broke off in a panic");
     let text = "The server failed to answer this request";

@@ -1,5 +1,6 @@
 //! A gateway on a free port over a database in a temporary directory, and a client for it.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -99,12 +100,12 @@ impl Bed {
     ) -> Reply {
         let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !headers.iter().any(|(name, _)| *name == "Host") {
-            request += &format!("Host: {}\r\n", self.address);
+            let _ = write!(request, "Host: {}\r\n", self.address);
         }
         for (name, value) in headers {
-            request += &format!("{name}: {value}\r\n");
+            let _ = write!(request, "{name}: {value}\r\n");
         }
-        request += &format!("Content-Length: {}\r\n\r\n", body.len());
+        let _ = write!(request, "Content-Length: {}\r\n\r\n", body.len());
         self.raw(&[request.as_bytes(), body].concat()).await
     }
 

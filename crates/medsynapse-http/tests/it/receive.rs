@@ -186,7 +186,7 @@ async fn long_bodies_are_not_taken() {
             "The message is too long: at most 1000 bytes are taken".into()
         )
     );
-    let reply = bed.send(&[b'M'; 60_000]).await;
+    let reply = bed.send(&vec![b'M'; 60_000]).await;
     assert_eq!(reply.error().0, 413);
     assert_eq!(bed.send(&order("MSG1", "ACC1")).await.status, 200);
 }

@@ -1,0 +1,107 @@
+//! A message as JSON: in a list, and whole.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hl7_json::Raw;
+use hl7_message::{Charset, Message};
+use medsynapse_broker::Clock;
+use medsynapse_store::{MessageSummary, StoredMessage};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::moment;
+use crate::problem::ProblemAt;
+
+/// A message in a list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Summary {
+    id: i64,
+    message_type: String,
+    trigger_event: String,
+    message_control_id: String,
+    send_time: Option<String>,
+    received_time: String,
+    acknowledgment_code: String,
+    acknowledgment_text: String,
+    accession_number: Option<String>,
+    patient_id: Option<String>,
+    transport: String,
+    peer: String,
+    warnings: u32,
+    retransmissions: u32,
+    size: u64,
+}
+
+impl Summary {
+    pub(crate) fn of(from: MessageSummary, clock: &dyn Clock) -> Self {
+        Self {
+            id: from.id,
+            message_type: from.message_code,
+            trigger_event: from.trigger_event,
+            message_control_id: from.control_id,
+            send_time: moment::sent(&from.sent_at, clock),
+            received_time: moment::rfc3339(from.received_at),
+            acknowledgment_code: from.ack_code,
+            acknowledgment_text: from.ack_text,
+            accession_number: from.accession_number,
+            patient_id: from.patient_id,
+            transport: from.transport,
+            peer: from.peer,
+            warnings: from.warning_count,
+            retransmissions: from.retransmissions,
+            size: from.size,
+        }
+    }
+}
+
+/// A message with everything that is kept of it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Whole {
+    #[serde(flatten)]
+    summary: Summary,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_base64: Option<String>,
+    parsed_message: Value,
+    acknowledgment: String,
+    findings: Vec<ProblemAt>,
+    #[serde(rename = "warningList")]
+    warnings: Vec<ProblemAt>,
+}
+
+impl Whole {
+    pub(crate) fn of(from: StoredMessage, clock: &dyn Clock) -> Self {
+        let parsed = Message::parse(&from.raw).ok();
+        let parsed_message = parsed
+            .as_ref()
+            .map_or(Value::Null, |message| json!(Raw(message)));
+        let (message, message_base64) = match core::str::from_utf8(&from.raw) {
+            Ok(text) => (text.to_owned(), None),
+            Err(_) => (
+                legible(&from.raw, parsed.as_ref()),
+                Some(STANDARD.encode(&from.raw)),
+            ),
+        };
+        Self {
+            summary: Summary::of(from.summary, clock),
+            message,
+            message_base64,
+            parsed_message,
+            acknowledgment: String::from_utf8_lossy(&from.ack).into_owned(),
+            findings: from.findings.into_iter().map(ProblemAt::from).collect(),
+            warnings: from.warnings.into_iter().map(ProblemAt::from).collect(),
+        }
+    }
+}
+
+/// Bytes that are not UTF-8 as text: in the set that MSH-18 names, else with U+FFFD.
+fn legible(raw: &[u8], message: Option<&Message<'_>>) -> String {
+    let charset = message.and_then(|message| {
+        Charset::from_msh18(message.header().character_set().first().as_bytes()).ok()
+    });
+    let text = charset.and_then(|charset| charset.decode(raw).ok());
+    text.unwrap_or_else(|| String::from_utf8_lossy(raw))
+        .into_owned()
+}
