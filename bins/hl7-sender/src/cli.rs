@@ -109,6 +109,7 @@ pub(crate) struct ReceiverArgs {
         short = 'p',
         value_name = "PORT",
         default_value_t = 2575,
+        value_parser = port,
         env = "HL7_SERVER_PORT"
     )]
     pub(crate) port: u16,
@@ -274,7 +275,8 @@ pub(crate) struct OutputArgs {
     #[arg(long, short = 'q', conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Say more: under load, a line for each message.
+    /// Say more: the whole of each answer; under load, a line for each message (-v) and its
+    /// answer (-vv).
     #[arg(long, short = 'v', action = ArgAction::Count)]
     pub(crate) verbose: u8,
 
@@ -343,6 +345,13 @@ impl Cli {
         cli.receiver.apikey_is_visible =
             matches.value_source("apikey") == Some(ValueSource::CommandLine);
         cli
+    }
+}
+
+fn port(text: &str) -> Result<u16, &'static str> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("write a port from 1 to 65535, here or in HL7_SERVER_PORT"),
+        Ok(port) => Ok(port),
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{
     exit::Exit,
     interrupt,
     outgoing::printable,
-    report::{BAD, DIM},
+    report::{BAD, DIM, warn},
     tls,
 };
 
@@ -84,6 +84,9 @@ pub(crate) async fn listen(cli: &Cli, address: SocketAddr) -> anyhow::Result<Exi
     let observer = Arc::new(Troubles {
         quiet: cli.output.quiet,
     });
+    if tls.is_none() && !address.ip().is_loopback() {
+        warn("messages travel in the clear beyond this machine; --tls --cert --key protects them");
+    }
     let (handler, over) = (
         Arc::new(handler),
         if tls.is_some() { " over TLS" } else { "" },

@@ -68,6 +68,7 @@ fn send(cli: &Cli) -> anyhow::Result<Exit> {
     let reporter = Reporter {
         each,
         inputs: cli.input.input.clone(),
+        answers: cli.output.verbose > u8::from(cli.load.is_load()),
         progress: each == Each::Nothing && !cli.output.quiet,
     };
     let plan = prepare::plan(cli, inputs)?;

@@ -52,6 +52,8 @@ pub(crate) struct Reporter {
     pub(crate) each: Each,
     /// The names of the inputs.
     pub(crate) inputs: Vec<PathBuf>,
+    /// Show the whole of each answer under its line.
+    pub(crate) answers: bool,
     /// Show how far a long run has come.
     pub(crate) progress: bool,
 }
@@ -62,7 +64,13 @@ impl Reporter {
         let _ = match self.each {
             Each::Nothing => Ok(()),
             Each::Line if sent.ends_run => Ok(()),
-            Each::Line => line(sent, &mut anstream::stderr().lock()),
+            Each::Line => {
+                let mut err = anstream::stderr().lock();
+                line(sent, &mut err).and_then(|()| match sent.outcome {
+                    Ok(reply) if self.answers => answer(reply, &mut err),
+                    _ => Ok(()),
+                })
+            }
             Each::Json => {
                 writeln!(io::stdout().lock(), "{}", object(sent, &self.inputs))
             }
@@ -135,6 +143,15 @@ fn line(sent: &Sent<'_>, out: &mut dyn Write) -> io::Result<()> {
         out,
         "{number}  {kind}  {id}  {what}  {DIM}({millis:.1} ms{tries}){DIM:#}"
     )
+}
+
+/// The segments of an answer, one a line.
+fn answer(reply: &Reply, out: &mut dyn Write) -> io::Result<()> {
+    let lines = reply.answer.split(|byte| matches!(byte, b'\r' | b'\n'));
+    for segment in lines.filter(|line| !line.is_empty()) {
+        writeln!(out, "    {DIM}{}{DIM:#}", printable(segment))?;
+    }
+    Ok(())
 }
 
 fn object(sent: &Sent<'_>, inputs: &[PathBuf]) -> Value {

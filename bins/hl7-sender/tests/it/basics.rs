@@ -164,3 +164,15 @@ fn a_receiver_that_closes_after_each_answer_is_connected_to_again() {
     let connections: Vec<_> = peer.all().into_iter().map(|seen| seen.connection).collect();
     assert_eq!(connections, [0, 1, 2]);
 }
+
+#[test]
+fn the_whole_answer_is_shown_when_asked_for() {
+    let files = Files::new();
+    let peer = Peer::new(&[Act::Code("AE")]);
+    let ran = send(&files.messages(1), peer.port, &["-v"]).exits(1);
+    insta::assert_snapshot!(ran.stable(peer.port), @r"
+    1/1  ORM^O01  M1  AE  Text of AE.
+        MSH|^~\&|PEER|X|A|B|20240301||ACK^O01|9|P|2.3
+        MSA|AE|M1|Text of AE.
+    ");
+}

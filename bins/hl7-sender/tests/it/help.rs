@@ -46,3 +46,18 @@ fn the_manual_page_is_one() {
         ran.out
     );
 }
+
+#[test]
+fn the_environment_does_not_get_in_the_way_of_subcommands() {
+    let mut command = sender();
+    command
+        .env("HL7_SERVER_PORT", "2576")
+        .env("HL7_API_KEY", "k")
+        .arg("man");
+    run(&mut command).exits(0);
+    let mut command = sender();
+    command
+        .env("HL7_SERVER_PORT", "port")
+        .args(["--input", "x"]);
+    run(&mut command).exits(2).says("HL7_SERVER_PORT");
+}
