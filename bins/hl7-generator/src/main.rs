@@ -1,3 +1,100 @@
 //! Makes HL7 v2.3 messages of a believable radiology day.
 
-fn main() {}
+mod cli;
+mod output;
+mod plan;
+mod run;
+mod units;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use medsynapse::synth::Kind;
+use serde_json::json;
+
+use crate::cli::{Cli, Command};
+use crate::output::is_stdout;
+use crate::plan::Plan;
+use crate::run::Done;
+
+/// Wrong options, or output that cannot be written.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::read();
+    match program(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("error: {error:#}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn program(cli: &Cli) -> anyhow::Result<()> {
+    match &cli.command {
+        Some(Command::Completions { shell }) => {
+            let mut command = Cli::command();
+            clap_complete::generate(*shell, &mut command, "hl7-generator", &mut io::stdout());
+            return Ok(());
+        }
+        Some(Command::Man) => {
+            clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?;
+            return Ok(());
+        }
+        None => {}
+    }
+    let plan = Plan::new(cli)?;
+    if plan.seed_is_new && !cli.output.quiet {
+        let (seed, start) = (plan.seed, plan.start);
+        anstream::eprintln!(
+            "seed {seed}: make the same again with --seed {seed} --start-time {start}"
+        );
+    }
+    let done = run::run(&plan, cli.output.quiet)?;
+    tell(cli, &plan, &done);
+    Ok(())
+}
+
+/// The last words, on standard error where standard output is taken by messages.
+fn tell(cli: &Cli, plan: &Plan, done: &Done) {
+    for edit in &done.unused {
+        let at = edit.location();
+        anstream::eprintln!("warning: no message has the segment of {at}: nothing was set");
+    }
+    let total = done.counts.total();
+    if cli.output.verbose > 0 {
+        for kind in Kind::ALL {
+            match done.counts.of(kind) {
+                0 => {}
+                count => anstream::eprintln!("{kind}: {count}"),
+            }
+        }
+        anstream::eprintln!("{:.3} s", done.elapsed.as_secs_f64());
+    }
+    let line = if cli.output.json {
+        let types = Kind::ALL.map(|kind| (kind.as_str().to_owned(), json!(done.counts.of(kind))));
+        json!({
+            "v": 1,
+            "generated": total,
+            "output": plan.output.display().to_string(),
+            "seed": plan.seed,
+            "startTime": plan.start.to_string(),
+            "types": types.into_iter().collect::<serde_json::Map<_, _>>(),
+            "elapsedMs": u64::try_from(done.elapsed.as_millis()).unwrap_or(u64::MAX),
+        })
+        .to_string()
+    } else {
+        format!(
+            "Generated {total} HL7 messages and saved to {}",
+            plan.output.display()
+        )
+    };
+    let taken = [Some(&plan.output), plan.expected.as_ref()];
+    if taken.into_iter().flatten().any(|path| is_stdout(path)) {
+        anstream::eprintln!("{line}");
+    } else {
+        anstream::println!("{line}");
+    }
+}

@@ -66,6 +66,20 @@ impl Dice {
         0
     }
 
+    /// One of a table, more often the heavier it is.
+    pub(super) fn pick_weighted<'t, T>(
+        &mut self,
+        table: &'t [T],
+        weight: impl Fn(&T) -> u32 + Clone,
+    ) -> &'t T {
+        let at = self.weighted(table.iter().map(weight));
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "below the length, and the tables are constants"
+        )]
+        &table[at]
+    }
+
     pub(super) fn bits(&mut self) -> u64 {
         self.stream.next_u64()
     }

@@ -27,6 +27,7 @@
 mod clock;
 mod department;
 mod dice;
+mod edit;
 mod generated;
 mod ids;
 mod ledger;
@@ -42,6 +43,7 @@ mod story;
 
 use hl7_message::{Charset, Timestamp};
 
+pub use edit::{Edit, InvalidEdit};
 pub use generated::{Counts, Expected, Generated, Kind, UnknownKind};
 pub use story::Story;
 

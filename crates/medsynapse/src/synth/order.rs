@@ -175,7 +175,7 @@ impl Order {
         sheet.set(A::ScheduledProcedureStepId, procedure.code);
         sheet.set(A::ScheduledProcedureStepDescription, procedure.step);
         sheet.write(A::RequestedProcedureId, |out| {
-            ids.write(out, 'R', self.serial)
+            ids.write(out, 'R', self.serial);
         });
         sheet.set(A::RequestedProcedureDescription, procedure.requested);
         for (at, (attribute, percent)) in OPTIONAL.into_iter().enumerate() {

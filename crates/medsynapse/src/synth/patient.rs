@@ -68,7 +68,7 @@ impl Patient {
 
     pub(super) fn write_birth_date_to(&self, sheet: &mut Sheet) {
         sheet.write(Attribute::PatientBirthDate, |out| {
-            self.born.write_date_to(out)
+            self.born.write_date_to(out);
         });
     }
 

@@ -68,7 +68,7 @@ impl PersonName {
     pub(super) fn changed(mut self, sex: Sex, dice: &mut Dice) -> Self {
         match dice.below(4) {
             0 if self.joined.is_none() => {
-                self.joined = other(self.culture.families, self.family, dice)
+                self.joined = other(self.culture.families, self.family, dice);
             }
             1 if self.middle.is_none() => {
                 self.middle = other(self.culture.given(sex, dice), self.given, dice);
@@ -102,12 +102,12 @@ fn other(
 
 impl Culture {
     fn given(&self, sex: Sex, dice: &mut Dice) -> &'static [&'static str] {
-        match sex {
-            Sex::Female => self.female,
-            Sex::Male => self.male,
-            Sex::Other | Sex::Unknown if dice.chance(50) => self.female,
-            Sex::Other | Sex::Unknown => self.male,
-        }
+        let female = match sex {
+            Sex::Female => true,
+            Sex::Male => false,
+            Sex::Other | Sex::Unknown => dice.chance(50),
+        };
+        if female { self.female } else { self.male }
     }
 
     /// The cultures whose every name can be written in this character set. In one that has more

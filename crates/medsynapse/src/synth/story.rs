@@ -418,17 +418,18 @@ impl Iterator for Story<'_> {
 impl Synth {
     /// Somebody who comes for the first time, and what for.
     fn newcomer(&mut self) -> (u64, Patient, &'static Procedure) {
-        let weights = PROCEDURES.iter().map(|procedure| procedure.weight);
-        let procedure = PROCEDURES.get(self.dice.weighted(weights));
-        // The weights and the table are the same.
-        let procedure = procedure.unwrap_or(&PROCEDURES[0]);
-        let sex = match (procedure.who, self.dice.below(100)) {
-            (Who::Women, _) => Sex::Female,
-            (Who::Men, _) => Sex::Male,
-            (Who::Anyone, 0..49) => Sex::Female,
-            (Who::Anyone, 49..98) => Sex::Male,
-            (Who::Anyone, 98) => Sex::Other,
-            (Who::Anyone, _) => Sex::Unknown,
+        let procedure = self
+            .dice
+            .pick_weighted(PROCEDURES, |procedure| procedure.weight);
+        let sex = match procedure.who {
+            Who::Women => Sex::Female,
+            Who::Men => Sex::Male,
+            Who::Anyone => match self.dice.below(100) {
+                0..49 => Sex::Female,
+                49..98 => Sex::Male,
+                98 => Sex::Other,
+                _ => Sex::Unknown,
+            },
         };
         let name = self.dice.pick(&self.cultures).person(sex, &mut self.dice);
         let age = self.dice.between(procedure.ages.0, procedure.ages.1);
@@ -468,13 +469,9 @@ impl Synth {
 fn procedure_for(patient: &Patient, synth: &mut Synth) -> &'static Procedure {
     let now: Moment = synth.now;
     let age = patient.age(now);
-    let fits = |procedure: &Procedure| {
-        procedure.who.admits(patient.sex) && (procedure.ages.0..=procedure.ages.1).contains(&age)
-    };
-    let weights = PROCEDURES
-        .iter()
-        .map(|p| if fits(p) { p.weight } else { 0 });
-    PROCEDURES
-        .get(synth.dice.weighted(weights))
-        .unwrap_or(&PROCEDURES[0])
+    synth.dice.pick_weighted(PROCEDURES, |procedure| {
+        let fits = procedure.who.admits(patient.sex)
+            && (procedure.ages.0..=procedure.ages.1).contains(&age);
+        if fits { procedure.weight } else { 0 }
+    })
 }

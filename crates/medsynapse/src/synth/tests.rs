@@ -322,7 +322,7 @@ proptest! {
         strict in any::<bool>(),
         scenario in prop_oneof![Just(Scenario::Workflow), Just(Scenario::Independent)],
     ) {
-        let options = Options { strict, scenario, ..Options::default() };
+        let options = Options { scenario, strict, ..Options::default() };
         let counts = Kind::ALL
             .into_iter()
             .zip(counts)

@@ -1,0 +1,122 @@
+//! Makes the messages of a [`Plan`] and writes them.
+
+use std::io::{self, ErrorKind};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use hl7_message::Message;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use medsynapse::synth::{Counts, Edit, Generated, Synth};
+
+use crate::output::{Answers, Output};
+use crate::plan::Plan;
+
+/// Runs that are shorter show no progress.
+const PROGRESS_FROM: u64 = 20_000;
+/// Messages between two looks at the progress bar.
+const PROGRESS_STEP: u64 = 4096;
+
+/// What was made.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) counts: Counts,
+    pub(crate) elapsed: Duration,
+    /// Edits of which no message had the segment.
+    pub(crate) unused: Vec<Edit>,
+}
+
+/// Makes and writes all messages. A reader that goes away early ends the run without an error.
+pub(crate) fn run(plan: &Plan, quiet: bool) -> anyhow::Result<Done> {
+    let mut output = Output::open(&plan.output, plan.format)?;
+    let mut answers = plan.expected.as_deref().map(Answers::open).transpose()?;
+    let progress = progress(plan, quiet);
+    let begin = Instant::now();
+    let mut synth = Synth::new(plan.seed, &plan.start, plan.options.clone());
+    let mut done = Done {
+        counts: Counts::default(),
+        elapsed: Duration::ZERO,
+        unused: plan.edits.clone(),
+    };
+    let mut written = 0_u64;
+    for mut generated in synth.story(plan.counts) {
+        edit(&mut generated, &plan.edits, &mut done.unused)?;
+        if let Some(rate) = plan.rate {
+            output.flush().or_else(gone).context("cannot write")?;
+            wait(begin, written, rate);
+        }
+        match output.write(&generated) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
+            Err(error) => bail!("cannot write {}: {error}", plan.output.display()),
+        }
+        if let Some(answers) = &mut answers {
+            answers
+                .write(&generated)
+                .context("cannot write the expected answers")?;
+        }
+        let kind = generated.kind;
+        done.counts = done.counts.with(kind, done.counts.of(kind) + 1);
+        written += 1;
+        if written.is_multiple_of(PROGRESS_STEP) {
+            progress.set_position(written);
+        }
+    }
+    output
+        .flush()
+        .or_else(gone)
+        .context("cannot write the last messages")?;
+    if let Some(answers) = &mut answers {
+        answers
+            .flush()
+            .or_else(gone)
+            .context("cannot write the expected answers")?;
+    }
+    progress.finish_and_clear();
+    done.elapsed = begin.elapsed();
+    Ok(done)
+}
+
+/// A reader that went away is no error of ours.
+fn gone(error: io::Error) -> io::Result<()> {
+    if error.kind() == ErrorKind::BrokenPipe {
+        Ok(())
+    } else {
+        Err(error)
+    }
+}
+
+fn edit(generated: &mut Generated, edits: &[Edit], unused: &mut Vec<Edit>) -> anyhow::Result<()> {
+    for edit in edits {
+        if !unused.is_empty()
+            && let Ok(message) = Message::parse(&generated.bytes)
+            && edit.concerns(&message)
+        {
+            unused.retain(|other| other != edit);
+        }
+        generated.bytes = edit.apply(&generated.bytes)?;
+    }
+    Ok(())
+}
+
+/// Waits until message number `written` may go.
+fn wait(begin: Instant, written: u64, rate: f64) {
+    #[expect(clippy::cast_precision_loss, reason = "a count of messages in seconds")]
+    let due = Duration::try_from_secs_f64(written as f64 / rate).unwrap_or(Duration::MAX);
+    if let Some(rest) = due.checked_sub(begin.elapsed()) {
+        thread::sleep(rest);
+    }
+}
+
+fn progress(plan: &Plan, quiet: bool) -> ProgressBar {
+    let total = plan.counts.total();
+    let bar = ProgressBar::new(total);
+    if quiet || (total < PROGRESS_FROM && plan.rate.is_none()) {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    let template = "{bar:30} {human_pos}/{human_len} messages, {per_sec}, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}

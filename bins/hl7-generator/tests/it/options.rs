@@ -1,0 +1,196 @@
+//! Every other option.
+
+use std::time::{Duration, Instant};
+
+use hl7_message::{Message, loc};
+
+use crate::program::{Program, messages, types};
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let program = Program::new();
+    let run = |arguments: &str| program.ok(&format!("{arguments} --output -")).stdout;
+    assert_eq!(run("--seed 7"), run("--seed 7"));
+    assert_ne!(run("--seed 7"), run("--seed 8"));
+    assert_ne!(run("--seed 7"), run("--seed 7 --start-time 20260106"));
+}
+
+#[test]
+fn a_chosen_seed_is_told_and_repeats_the_run() {
+    let program = Program::new();
+    let run = program.ok("--output -");
+    let line = run
+        .stderr
+        .lines()
+        .find(|line| line.starts_with("seed "))
+        .unwrap();
+    let again = line.split_once("with ").unwrap().1;
+    assert_eq!(
+        program.ok(&format!("{again} --output -")).stdout,
+        run.stdout
+    );
+    assert!(!program.ok("--seed 3").stderr.contains("seed"));
+}
+
+#[test]
+fn the_story_begins_when_it_is_told() {
+    let program = Program::new();
+    for start in ["20240229103000", "2024-02-29T10:30:00", "2024-02-29"] {
+        let run = program.ok(&format!("--seed 1 --start-time {start} --output -"));
+        assert!(run.text().contains("|PACS_FACILITY|20240229"), "{start}");
+    }
+    program.refused("--start-time yesterday", "write a date such as");
+}
+
+#[test]
+fn a_total_is_shared() {
+    let program = Program::new();
+    let run = program.ok("--total 100 --seed 1 --output -");
+    let types = types(&messages(&run.text()));
+    assert_eq!(types.len(), 100);
+    assert_eq!(types.iter().filter(|name| *name == "ORM^O01").count(), 50);
+    assert_eq!(
+        program.ok("--total 7 --types oru").text(),
+        "Generated 7 HL7 messages and saved to sample_messages.txt\n"
+    );
+}
+
+#[test]
+fn values_can_be_set() {
+    let program = Program::new();
+    let run = program.run_each(&[
+        "--set",
+        "PID-5.1=DOE & SON",
+        "--set",
+        "PV1-2=E",
+        "--set",
+        "MSH-11=T",
+        "--output",
+        "-",
+    ]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    for text in messages(&run.text()) {
+        let message = Message::parse(text.as_bytes()).unwrap();
+        assert_eq!(message.raw(loc!("PID-5.1")), Some(&br"DOE \T\ SON"[..]));
+        assert_eq!(message.raw(loc!("MSH-11")), Some(&b"T"[..]));
+        assert!(message.raw(loc!("PV1-2")).is_none_or(|class| class == b"E"));
+    }
+    let run = program.ok("--set ZZZ-1=x");
+    assert!(
+        run.stderr
+            .contains("warning: no message has the segment of ZZZ-1"),
+        "{}",
+        run.stderr
+    );
+    program.refused("--set PID-5", "write PLACE=VALUE");
+    program.refused("--set pid-5=X", "not a location");
+    program.refused("--set PID-5=a|b", "name a component");
+    program.refused("--set PID-5.1=MÜLLER", "choose another character set");
+    assert!(
+        program
+            .ok("--set PID-5.1=MÜLLER --charset utf-8 -o -")
+            .text()
+            .contains("MÜLLER")
+    );
+}
+
+#[test]
+fn character_sets_are_named_in_the_message() {
+    let program = Program::new();
+    let run = program.ok("--seed 1 --count 20 --charset 8859/1 --output -");
+    let latin: String = run.stdout.iter().map(|&byte| char::from(byte)).collect();
+    assert!(latin.contains("||||||8859/1\n") && !latin.is_ascii());
+    let run = program.ok("--seed 1 --count 20 --charset utf-8 --output -");
+    assert!(run.text().contains("||||||UNICODE UTF-8\n") && !run.text().is_ascii());
+    assert!(program.ok("--count 20 --output -").stdout.is_ascii());
+    program.refused("--charset utf-16", "write ascii, utf-8");
+}
+
+#[test]
+fn names_of_applications_can_be_set() {
+    let program = Program::new();
+    let run = program.ok(
+        "--sending-application A --sending-facility B --receiving-application C \
+         --receiving-facility D --output -",
+    );
+    assert!(
+        messages(&run.text())
+            .iter()
+            .all(|m| m.starts_with("MSH|^~\\&|A|B|C|D|"))
+    );
+}
+
+#[test]
+fn messages_can_stand_alone() {
+    let program = Program::new();
+    let run = program.ok("--scenario independent --count 20 --types orm --output -");
+    assert!(
+        messages(&run.text())
+            .iter()
+            .all(|message| message.contains("\rORC|NW"))
+    );
+}
+
+#[test]
+fn a_strict_broker_gets_no_xo() {
+    let program = Program::new();
+    let has_xo = |extra: &str| {
+        let run = program.ok(&format!(
+            "--seed 2 --count 300 --types orm --output - {extra}"
+        ));
+        run.text().contains("ORC|XO")
+    };
+    assert!(has_xo("") && !has_xo("--strict"));
+}
+
+#[test]
+fn the_last_line_can_be_json() {
+    let program = Program::new();
+    let run = program.ok("--json --seed 5 --count 2 --types orm,ack");
+    let line: serde_json::Value = serde_json::from_str(&run.text()).unwrap();
+    assert_eq!(
+        (&line["v"], &line["generated"], &line["seed"]),
+        (&1.into(), &4.into(), &5.into())
+    );
+    assert_eq!(line["output"], "sample_messages.txt");
+    assert_eq!(
+        (&line["types"]["orm"], &line["types"]["ack"]),
+        (&2.into(), &2.into())
+    );
+}
+
+#[test]
+fn quiet_and_verbose() {
+    let program = Program::new();
+    assert_eq!(program.ok("--quiet").stderr, "");
+    let run = program.ok("-v --count 2");
+    assert!(run.stderr.contains("oru: 2\n"), "{}", run.stderr);
+    program.refused("-q -v", "cannot be used with");
+}
+
+#[test]
+fn a_rate_takes_its_time() {
+    let program = Program::new();
+    let begin = Instant::now();
+    program.ok("--count 4 --types orm --rate 20/s");
+    assert!(begin.elapsed() >= Duration::from_millis(150));
+    program.refused("--rate fast", "write a rate such as 500/s");
+}
+
+#[test]
+fn expected_answers_go_to_a_file() {
+    let program = Program::new();
+    let run = program.ok("--seed 1 --count 3 --expected answers.ndjson --output -");
+    let answers = program.read("answers.ndjson");
+    let messages = messages(&run.text());
+    assert_eq!(answers.lines().count(), messages.len());
+    for (line, message) in answers.lines().zip(messages) {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(
+            (&line["rule"], &line["code"]),
+            (&"conformant".into(), &"AA".into())
+        );
+        assert!(message.contains(line["controlId"].as_str().unwrap()));
+    }
+    program.refused("--expected - --output -", "cannot both be standard output");
+}

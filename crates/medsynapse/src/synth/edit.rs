@@ -1,0 +1,290 @@
+//! [`Edit`]: one value put into a message, `PID-5.1=DOE`.
+
+use core::fmt;
+use core::ops::Range;
+use core::str::FromStr;
+
+use hl7_message::{Charset, Location, LocationError, Message, SegmentId, escape, loc};
+
+/// A place and the value that goes there, for messages that shall differ in one thing.
+///
+/// Where the place is a whole field, the value is taken as HL7 text, delimiters and all; where it
+/// is a component or a subcomponent, the value is data, and what looks like a delimiter is
+/// escaped. Messages without the segment stay as they are.
+///
+/// ```
+/// use medsynapse::synth::Edit;
+///
+/// let message = b"MSH|^~\\&|RIS\rPID|1||PAT789||SMITH^JOHN\r";
+/// let edit: Edit = "PID-5.1=O&NEIL".parse()?;
+/// assert_eq!(edit.apply(message)?, b"MSH|^~\\&|RIS\rPID|1||PAT789||O\\T\\NEIL^JOHN\r");
+/// let edit: Edit = "PID-8=M".parse()?;
+/// assert_eq!(edit.apply(message)?, b"MSH|^~\\&|RIS\rPID|1||PAT789||SMITH^JOHN|||M\r");
+/// # Ok::<(), medsynapse::synth::InvalidEdit>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    location: Location,
+    value: String,
+}
+
+/// An edit that cannot be read or made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvalidEdit {
+    /// There is no `=` between place and value.
+    NoValue,
+    /// The place is none.
+    Location(LocationError),
+    /// The place is a whole segment, or the delimiters themselves.
+    NoField,
+    /// The value has a line end, a framing byte, or a field separator that would end the field.
+    Value(Location),
+    /// The character set of the message does not have a character of the value.
+    Charset(Location, Charset),
+    /// The message cannot be read.
+    Message,
+}
+
+impl fmt::Display for InvalidEdit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoValue => f.write_str("write PLACE=VALUE, such as PID-5.1=DOE"),
+            Self::Location(error) => error.fmt(f),
+            Self::NoField => f.write_str("name a field behind MSH-2, such as PID-5.1"),
+            Self::Value(at) => write!(
+                f,
+                "the value for {at} holds a field separator or a line end; name a component to \
+                 have it escaped"
+            ),
+            Self::Charset(at, charset) => write!(
+                f,
+                "the value for {at} has characters that are not in {charset}; choose another \
+                 character set, for instance UTF-8"
+            ),
+            Self::Message => f.write_str("the message cannot be read"),
+        }
+    }
+}
+
+impl core::error::Error for InvalidEdit {}
+
+impl FromStr for Edit {
+    type Err = InvalidEdit;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEdit> {
+        let (place, value) = text.split_once('=').ok_or(InvalidEdit::NoValue)?;
+        let location: Location = place.trim().parse().map_err(InvalidEdit::Location)?;
+        let header = location.segment_id() == SegmentId::MSH;
+        match location.field_number() {
+            None => Err(InvalidEdit::NoField),
+            Some(1 | 2) if header => Err(InvalidEdit::NoField),
+            Some(_) => Ok(Self {
+                location,
+                value: value.to_owned(),
+            }),
+        }
+    }
+}
+
+impl Edit {
+    /// The place.
+    pub const fn location(&self) -> Location {
+        self.location
+    }
+
+    /// Whether a message that is written in `charset` can take the value.
+    ///
+    /// # Errors
+    ///
+    /// A character that the set does not have.
+    pub fn check(&self, charset: Charset) -> Result<(), InvalidEdit> {
+        match charset.encode(&self.value) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(InvalidEdit::Charset(self.location, charset)),
+        }
+    }
+
+    /// Whether the message has the segment of the place.
+    pub fn concerns(&self, message: &Message<'_>) -> bool {
+        message.segment_at(self.location).is_some()
+    }
+
+    /// The message with the value in its place. A value beyond ASCII is written in the character
+    /// set of the message, which is UTF-8 where MSH-18 is empty.
+    ///
+    /// # Errors
+    ///
+    /// A value that would end the field, or that the character set does not have.
+    pub fn apply(&self, bytes: &[u8]) -> Result<Vec<u8>, InvalidEdit> {
+        let message = Message::parse(bytes).map_err(|_| InvalidEdit::Message)?;
+        let name = message.header().character_set().first();
+        let charset = if name.is_empty() {
+            Charset::UTF_8
+        } else {
+            Charset::from_msh18(name.as_bytes()).map_err(|_| InvalidEdit::Message)?
+        };
+        let value = charset
+            .encode(&self.value)
+            .map_err(|_| InvalidEdit::Charset(self.location, charset))?;
+        let separators = message.separators();
+        let value = if self.location.component_number().is_some() {
+            let escaped = escape::escape(&value, separators);
+            escaped.map_err(|_| InvalidEdit::Value(self.location))?
+        } else {
+            let ends = |&byte: &u8| {
+                matches!(byte, b'\r' | b'\n' | 0x0B | 0x1C) || byte == separators.field()
+            };
+            if value.iter().any(ends) {
+                return Err(InvalidEdit::Value(self.location));
+            }
+            value
+        };
+        let edited = splice(&message, bytes, self.location, &value);
+        if value.is_ascii() || !name.is_empty() {
+            return Ok(edited);
+        }
+        let message = Message::parse(&edited).map_err(|_| InvalidEdit::Message)?;
+        let name = Charset::UTF_8.name().as_bytes();
+        Ok(splice(&message, &edited, loc!("MSH-18"), name))
+    }
+}
+
+/// `bytes` with `value` at `location`; as they are where there is no such segment.
+pub(super) fn splice(
+    message: &Message<'_>,
+    bytes: &[u8],
+    location: Location,
+    value: &[u8],
+) -> Vec<u8> {
+    let Some(segment) = message.segment_at(location) else {
+        return bytes.to_vec();
+    };
+    let separators = message.separators();
+    let mut place = Place {
+        bytes,
+        range: segment.span(),
+        lead: Vec::new(),
+    };
+    let header = u16::from(segment.is(SegmentId::MSH));
+    // The name of the segment is the part before its first field; MSH-1 is a separator itself.
+    place.enter(
+        separators.field(),
+        location.field_number().unwrap_or(1) + 1 - header,
+    );
+    if location.repetition_number() > 1 || location.component_number().is_some() {
+        place.enter(separators.repetition(), location.repetition_number());
+    }
+    if let Some(component) = location.component_number() {
+        place.enter(separators.component(), component);
+    }
+    if let (Some(separator), Some(number)) =
+        (separators.subcomponent(), location.subcomponent_number())
+    {
+        place.enter(separator, number);
+    }
+    let before = bytes.get(..place.range.start).unwrap_or_default();
+    let after = bytes.get(place.range.end..).unwrap_or_default();
+    [before, &place.lead, value, after].concat()
+}
+
+/// Where a value stands, and the delimiters that have to be written before it.
+struct Place<'b> {
+    bytes: &'b [u8],
+    range: Range<usize>,
+    lead: Vec<u8>,
+}
+
+impl Place<'_> {
+    /// Goes into the `number`-th of the parts between these separators.
+    fn enter(&mut self, separator: u8, number: u16) {
+        let mut missing = number - 1;
+        if self.lead.is_empty() {
+            let inner = self.bytes.get(self.range.clone()).unwrap_or_default();
+            let mut start = self.range.start;
+            for part in inner.split(|&byte| byte == separator) {
+                if missing == 0 {
+                    self.range = start..start + part.len();
+                    return;
+                }
+                missing -= 1;
+                start += part.len() + 1;
+            }
+            self.range = self.range.end..self.range.end;
+            missing += 1;
+        }
+        self.lead
+            .extend(core::iter::repeat_n(separator, usize::from(missing)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGE: &str =
+        "MSH|^~\\&|RIS|H|||1||ORM^O01|M1|P|2.3\rPID|1||7~8^^A&B||DOE^JANE\rORC|NW\r";
+
+    #[track_caller]
+    fn check(edit: &str, from: &str, to: &str) {
+        let edit: Edit = edit.parse().unwrap();
+        let edited = edit.apply(MESSAGE.as_bytes()).unwrap();
+        assert_eq!(
+            String::from_utf8(edited).unwrap(),
+            MESSAGE.replace(from, to)
+        );
+    }
+
+    #[test]
+    fn a_place_that_is_there_is_replaced() {
+        check("PID-5=X^Y", "DOE^JANE", "X^Y");
+        check("PID-5.1=X", "DOE", "X");
+        check("PID-5.2=a^b", "JANE", r"a\S\b");
+        check("PID-3[2].3.2=C", "A&B", "A&C");
+        check("PID-3[2]=9", "8^^A&B", "9");
+        check("PID-3=", "7~8^^A&B", "");
+        check("MSH-3=X", "RIS", "X");
+        check("MSH-9.2=O02", "O01", "O02");
+        check("ORC-1=CA", "NW", "CA");
+    }
+
+    #[test]
+    fn a_place_that_is_not_there_is_added() {
+        check("PID-8=F", "JANE", "JANE|||F");
+        check("PID-5.4=JR", "JANE", "JANE^^JR");
+        check("ORC-12.2=A|B", "NW", r"NW|||||||||||^A\F\B");
+        check("PID-5[2].1.2=x", "JANE", "JANE~&x");
+        check("MSH-18=8859/1", "2.3", "2.3||||||8859/1");
+        check("OBR-2=x", "", "");
+    }
+
+    #[test]
+    fn text_beyond_ascii_names_its_character_set() {
+        check(
+            "PID-5.1=MÜLLER",
+            "P|2.3\rPID|1||7~8^^A&B||DOE",
+            "P|2.3||||||UNICODE UTF-8\rPID|1||7~8^^A&B||MÜLLER",
+        );
+        let latin = MESSAGE.replace("2.3\r", "2.3||||||8859/1\r");
+        let edit: Edit = "PID-5.1=MÜLLER".parse().unwrap();
+        let edited = edit.apply(latin.as_bytes()).unwrap();
+        assert!(edited.windows(6).any(|bytes| bytes == b"M\xDCLLER"));
+        assert!(edit.check(Charset::ASCII).is_err() && edit.check(Charset::LATIN_1).is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_is_told() {
+        assert_eq!("PID-5".parse::<Edit>(), Err(InvalidEdit::NoValue));
+        assert!(matches!(
+            "pid-5=1".parse::<Edit>(),
+            Err(InvalidEdit::Location(_))
+        ));
+        for text in ["PID=1", "MSH-1=x", "MSH-2=x"] {
+            assert_eq!(text.parse::<Edit>(), Err(InvalidEdit::NoField));
+        }
+        let edit: Edit = "PID-5=a|b".parse().unwrap();
+        assert!(matches!(
+            edit.apply(MESSAGE.as_bytes()),
+            Err(InvalidEdit::Value(_))
+        ));
+    }
+}
