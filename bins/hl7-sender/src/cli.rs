@@ -1,6 +1,7 @@
 //! [`Cli`]: the options, and the text of `--help`.
 
 use std::{
+    fmt,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -147,7 +148,7 @@ pub(crate) struct ReceiverArgs {
     /// API key for HTTP, sent as `x-api-key`. On the command line other users of this machine
     /// can see it: prefer `--apikey-file` or the environment.
     #[arg(long, value_name = "KEY", env = "HL7_API_KEY", hide_env_values = true)]
-    pub(crate) apikey: Option<String>,
+    pub(crate) apikey: Option<Secret>,
 
     /// A file whose first line is the API key.
     #[arg(long, value_name = "FILE")]
@@ -156,6 +157,22 @@ pub(crate) struct ReceiverArgs {
     /// Whether the key came from the command line; found out after parsing.
     #[arg(skip)]
     pub(crate) apikey_is_visible: bool,
+}
+
+/// A text that is never shown.
+#[derive(Clone)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
 }
 
 /// Who is trusted, and who we are.

@@ -172,6 +172,8 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const HEAD: &str = "MSH|^~\\&|A|||||||7\r";
@@ -245,6 +247,41 @@ mod tests {
         assert_eq!(edit.apply(HEAD.as_bytes()).unwrap(), None);
         for text in ["PID-5.1", "PID=1", "MSH-1=#", "MSH-2.1=#", "pid-5=1"] {
             assert!(text.parse::<Edit>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_set_is_read_back_and_the_rest_stays(
+            field in 1..9_u16,
+            repetition in 1..4_u16,
+            component in 1..5_u16,
+            subcomponent in 1..4_u16,
+            value in "[A-Z|^~\\\\&\r]{1,8}",
+            pid in "PID[|^~&A-C]{0,20}",
+        ) {
+            let location = Location::field(*b"PID", field)
+                .repetition(repetition)
+                .component(component)
+                .subcomponent(subcomponent);
+            let original = format!("{HEAD}{pid}\rPV1|1\r");
+            // What stands behind the three letters may not be a fourth.
+            prop_assume!(pid.len() == 3 || pid.as_bytes()[3] == b'|');
+            let edit = Edit::new(location, value.clone());
+            let edited = edit.apply(original.as_bytes()).unwrap().unwrap();
+            let message = Message::parse(&edited).unwrap();
+            let leaf = message.leaf(location).unwrap();
+            let read = leaf.unescape().into_owned();
+            prop_assert_eq!(read, value.as_bytes());
+            // The other fields are the same as before.
+            let before = Message::parse(original.as_bytes()).unwrap();
+            for other in 1..9 {
+                let place = Location::field(*b"PID", other);
+                if other != field {
+                    let (old, new) = (before.raw(place), message.raw(place));
+                    prop_assert_eq!(old.unwrap_or_default(), new.unwrap_or_default());
+                }
+            }
         }
     }
 }

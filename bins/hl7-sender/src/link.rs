@@ -1,17 +1,24 @@
 //! [`Link`]: one message out, its answer in, whatever carries it; [`Failure`] where there is none.
 
+use std::fmt;
+
 use bytes::Bytes;
 use hl7_message::{Ack, AckCode, InvalidAck, Message};
 
 use crate::{broken, exit::Exit, http, mllp, outgoing::Outgoing};
 
-/// An answer that names the message sent.
-#[derive(Debug)]
+/// An answer that names the message sent. `Debug` shows its length, never its bytes.
 pub(crate) struct Reply {
     /// MSA-1.
     pub(crate) code: AckCode,
     /// The whole answer as it came.
     pub(crate) answer: Bytes,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reply({}, {} bytes)", self.code, self.answer.len())
+    }
 }
 
 impl Reply {

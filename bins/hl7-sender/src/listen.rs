@@ -34,6 +34,9 @@ use crate::{
     tls,
 };
 
+/// As many as a load test can open.
+const CONNECTIONS_MAX: usize = 4096;
+
 /// Receives until Ctrl-C, or until as many messages have come as were asked for.
 pub(crate) async fn listen(cli: &Cli, address: SocketAddr) -> anyhow::Result<Exit> {
     let args = &cli.listen;
@@ -79,6 +82,8 @@ pub(crate) async fn listen(cli: &Cli, address: SocketAddr) -> anyhow::Result<Exi
     let config = ServerConfig {
         answer_deadline: ris.answering.longest_delay() + Duration::from_secs(30),
         drain_deadline: ris.answering.longest_delay() + Duration::from_secs(1),
+        connections_max: CONNECTIONS_MAX,
+        connections_per_address_max: CONNECTIONS_MAX,
         ..ServerConfig::default()
     };
     let observer = Arc::new(Troubles {

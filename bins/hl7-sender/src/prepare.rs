@@ -9,7 +9,7 @@ use hl7_mllp::{client::TcpDialer, tls::TlsDialer};
 use crate::{
     acks::AckFiles,
     broken,
-    cli::Cli,
+    cli::{Cli, Secret},
     edit::Edit,
     http,
     ids::{self, FreshIds},
@@ -120,7 +120,11 @@ fn http(cli: &Cli) -> anyhow::Result<http::Target> {
     let args = &cli.receiver;
     let key = match &args.apikey_file {
         Some(path) => Some(read_key(path)?),
-        None => args.apikey.clone().filter(|key| !key.is_empty()),
+        None => args
+            .apikey
+            .clone()
+            .map(|Secret(key)| key)
+            .filter(|key| !key.is_empty()),
     };
     let tls = if cli.tls.has_files() {
         Some(tls::client(&cli.tls)?)

@@ -1,5 +1,7 @@
 //! What is sent for what a file holds.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[track_caller]
@@ -152,4 +154,27 @@ fn unchecked_messages_go_as_they_are() {
     assert_eq!(sent[0].control_id(), b"1");
     assert_eq!(sent[1].bytes, &b"MSH|^~\\&|B\rfree text\r"[..]);
     assert_eq!(sent[1].control_id(), b"");
+}
+
+proptest! {
+    #[test]
+    fn however_lines_end_the_same_messages_come_out(
+        bodies in prop::collection::vec(prop::collection::vec("PID\\|[A-Za-z|^]{0,6}", 0..4), 1..5),
+        end in prop::sample::select(vec!["\n", "\r\n", "\r"]),
+        blanks in 0..3_usize,
+    ) {
+        let head = ["MSH|^~\\&|A|||||||1".to_owned()];
+        let joined = |body: &Vec<String>, end: &str| [&head, &body[..], &[String::new()]].concat().join(end);
+        let messages: Vec<_> = bodies.iter().map(|body| joined(body, "\r")).collect();
+        let parts: Vec<_> = bodies.iter().map(|body| joined(body, end)).collect();
+        let file = parts.join(&end.repeat(blanks));
+        let cut = cut(&Bytes::from(file), Check::Whole).unwrap();
+        let found: Vec<_> = cut.pieces.iter().map(|piece| piece.bytes.clone()).collect();
+        prop_assert_eq!(found, messages);
+    }
+
+    #[test]
+    fn no_input_makes_it_panic(input in prop::collection::vec(any::<u8>(), 0..60)) {
+        let _ = cut(&Bytes::from(input), Check::Nothing);
+    }
 }

@@ -126,3 +126,24 @@ fn a_port_in_use_is_3() {
         .exits(2)
         .says("--listen");
 }
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_it_and_is_an_interruption_only_where_more_was_wanted() {
+    let files = Files::new();
+    for (more, code) in [(&[][..], 0), (&["--count", "2"][..], 130)] {
+        let listening = Listening::new(more);
+        send(&files.messages(1), listening.port, &[]).exits(0);
+        let pid = listening.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let (ended, _, err) = listening.ended();
+        assert_eq!(ended, code, "{err}");
+        assert!(err.ends_with("Received 1 messages.\n"), "{err}");
+    }
+}
