@@ -1,3 +1,56 @@
-//! The Medsynapse PACS Broker: MLLP in, REST, web pages, everything stored durably.
+//! The Medsynapse PACS Broker.
 
-fn main() {}
+mod banner;
+mod cli;
+mod config;
+mod demo;
+mod health;
+mod log;
+mod observe;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::config::Config;
+
+/// Wrong usage or configuration.
+const USAGE: u8 = 2;
+/// Failed while running.
+const FAILED: u8 = 1;
+
+#[expect(
+    clippy::print_stdout,
+    reason = "data that was asked for goes to standard output"
+)]
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = match Config::load(&cli.options) {
+        Ok(config) => config,
+        Err(error) => return complain(&error, USAGE),
+    };
+    if cli.options.print_config {
+        print!("{}", config.shown());
+        return ExitCode::SUCCESS;
+    }
+    let result = match cli.command.unwrap_or(Command::Serve) {
+        Command::CheckConfig => {
+            println!("The configuration is good.");
+            return ExitCode::SUCCESS;
+        }
+        Command::Healthcheck => health::check(config.rest),
+        Command::Serve => run::run(&config, &cli.options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error, FAILED),
+    }
+}
+
+/// One line on standard error that says what is wrong.
+fn complain(error: &anyhow::Error, code: u8) -> ExitCode {
+    eprintln!("hl7-server: {error:#}");
+    ExitCode::from(code)
+}

@@ -303,10 +303,18 @@ impl FromStr for Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.width().is_some() {
-            // In a column: put together first, then padded as a whole.
-            return f.pad(&self.to_string());
+        if f.width().is_none() {
+            return self.write_to(f);
         }
+        // In a column: put together first, then padded as a whole.
+        let mut text = String::new();
+        self.write_to(&mut text)?;
+        f.pad(&text)
+    }
+}
+
+impl Location {
+    fn write_to(&self, f: &mut impl fmt::Write) -> fmt::Result {
         write!(f, "{}", self.segment)?;
         if self.occurrence > 1 {
             write!(f, "[{}]", self.occurrence)?;

@@ -97,7 +97,7 @@ pub(super) fn messages(
     connection: &Connection,
     query: &MessageQuery,
 ) -> Result<Page<MessageSummary>, StoreError> {
-    let mut wheres: Vec<&str> = Vec::new();
+    let mut conditions: Vec<&str> = Vec::new();
     let mut values: Vec<Value> = Vec::new();
     let texts = [
         ("message_code = ?", &query.message_code),
@@ -108,18 +108,18 @@ pub(super) fn messages(
     ];
     for (condition, value) in texts {
         if let Some(text) = value {
-            wheres.push(condition);
+            conditions.push(condition);
             values.push(Value::Text(text.clone()));
         }
     }
-    let total = total(connection, query, &wheres, &values)?;
+    let total = total(connection, query, &conditions, &values)?;
     for (condition, value) in [("id > ?", query.after), ("id < ?", query.before)] {
         if let Some(id) = value {
-            wheres.push(condition);
+            conditions.push(condition);
             values.push(Value::Integer(id));
         }
     }
-    let condition = condition(&wheres);
+    let condition = condition(&conditions);
     let direction = match query.order {
         MessageOrder::OldestFirst => "ASC",
         MessageOrder::NewestFirst => "DESC",
@@ -143,10 +143,10 @@ pub(super) fn messages(
 fn total(
     connection: &Connection,
     query: &MessageQuery,
-    wheres: &[&str],
+    conditions: &[&str],
     values: &[Value],
 ) -> Result<u64, StoreError> {
-    let kept = match (wheres, &query.message_code) {
+    let kept = match (conditions, &query.message_code) {
         ([], _) => Some(
             connection
                 .prepare_cached("SELECT coalesce(sum(messages), 0) FROM message_counts")?
@@ -164,16 +164,16 @@ fn total(
     if let Some(total) = kept {
         return Ok(total);
     }
-    let sql = format!("SELECT count(*) FROM messages{}", condition(wheres));
+    let sql = format!("SELECT count(*) FROM messages{}", condition(conditions));
     let mut statement = connection.prepare_cached(&sql)?;
     Ok(statement.query_row(params_from_iter(values), |row| row.get(0))?)
 }
 
-fn condition(wheres: &[&str]) -> String {
-    if wheres.is_empty() {
+fn condition(conditions: &[&str]) -> String {
+    if conditions.is_empty() {
         String::new()
     } else {
-        format!(" WHERE {}", wheres.join(" AND "))
+        format!(" WHERE {}", conditions.join(" AND "))
     }
 }
 

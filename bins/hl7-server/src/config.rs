@@ -1,0 +1,523 @@
+//! [`Config`]: everything that can be set, from file, environment and command line, checked once.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use hl7_message::Charset;
+use medsynapse::{Preset, Profile};
+use serde::Deserialize;
+
+use crate::cli::{Options, ProfileName};
+
+/// Where the data lies when nobody says.
+const DATA_DIR: &str = "medsynapse-data";
+
+/// The effective configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) mllp: SocketAddr,
+    pub(crate) rest: SocketAddr,
+    pub(crate) web: SocketAddr,
+    pub(crate) insecure: bool,
+    pub(crate) api_keys: Vec<String>,
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) profile: Profile,
+    pub(crate) mllp_server: hl7_mllp::ServerConfig,
+    /// `mllp.allow`, as it was written.
+    mllp_allow: Vec<String>,
+    pub(crate) log: String,
+    pub(crate) log_json: bool,
+}
+
+/// The configuration file. A key that is not here is an error.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    data_dir: Option<PathBuf>,
+    profile: Option<ProfileName>,
+    insecure: bool,
+    mllp: MllpSection,
+    rest: RestSection,
+    web: WebSection,
+    broker: BrokerSection,
+    log: LogSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct MllpSection {
+    listen: Option<String>,
+    frame_bytes_max: Option<usize>,
+    connections_max: Option<usize>,
+    connections_per_address_max: Option<usize>,
+    frame_deadline_secs: Option<u64>,
+    idle_timeout_secs: Option<u64>,
+    allow: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RestSection {
+    listen: Option<String>,
+    api_keys: Vec<String>,
+    allowed_hosts: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct WebSection {
+    listen: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct BrokerSection {
+    application: Option<String>,
+    facility: Option<String>,
+    sequence_number: Option<String>,
+    country_code: Option<String>,
+    default_charset: Option<String>,
+    send_err: Option<bool>,
+    check_lengths: Option<bool>,
+    accept_other_versions: Option<bool>,
+    accept_rich_text: Option<bool>,
+    accept_change_order: Option<bool>,
+    accept_reused_control_id: Option<bool>,
+    one_message_per_connection: Option<bool>,
+    one_connection: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LogSection {
+    filter: Option<String>,
+    json: bool,
+}
+
+impl Config {
+    /// Puts the configuration together from the file that `options` name and from themselves.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, with the file and the key.
+    pub(crate) fn load(options: &Options) -> Result<Self> {
+        let file = match &options.config {
+            Some(path) => read(path)?,
+            None => File::default(),
+        };
+        let profile = profile(options, &file.broker, file.profile)?;
+        let mut config = Self {
+            data_dir: options
+                .data_dir
+                .clone()
+                .or(file.data_dir)
+                .unwrap_or_else(|| PathBuf::from(DATA_DIR)),
+            mllp: mllp_address(options, file.mllp.listen.as_deref())?,
+            rest: rest_address(options, file.rest.listen.as_deref())?,
+            web: address(
+                "--web",
+                options.web.as_deref(),
+                "web",
+                file.web.listen.as_deref(),
+                5000,
+            )?,
+            insecure: options.insecure || file.insecure,
+            api_keys: file.rest.api_keys,
+            allowed_hosts: file.rest.allowed_hosts,
+            mllp_server: mllp_server(&file.mllp, &profile)?,
+            mllp_allow: file.mllp.allow,
+            profile,
+            log: options
+                .log
+                .clone()
+                .or(file.log.filter)
+                .unwrap_or_else(|| "info".into()),
+            log_json: file.log.json,
+        };
+        config
+            .api_keys
+            .extend(options.api_key.clone().filter(|key| !key.is_empty()));
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Refuses what would be dangerous.
+    fn check(&self) -> Result<()> {
+        if self.api_keys.iter().any(|key| key.len() < 8) {
+            bail!("rest.api_keys: a key has fewer than 8 characters; choose a longer one");
+        }
+        for (name, flag, address) in [("REST", "--rest", self.rest), ("web", "--web", self.web)] {
+            // The pages have no login yet, so a key does not protect them.
+            let protected = name == "REST" && !self.api_keys.is_empty();
+            if !address.ip().is_loopback() && !protected && !self.insecure {
+                bail!(
+                    "{name}: {address} can be reached from other machines without a key. Keep it \
+                     on 127.0.0.1 ({flag}){}, or accept the risk with --insecure",
+                    if name == "REST" {
+                        ", set API_KEY or rest.api_keys"
+                    } else {
+                        ""
+                    }
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The effective configuration as TOML, secrets hidden.
+    pub(crate) fn shown(&self) -> String {
+        let profile = &self.profile;
+        let server = &self.mllp_server;
+        let number = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        let seconds = |value: Duration| i64::try_from(value.as_secs()).unwrap_or(i64::MAX);
+        let keys = vec!["(hidden)".to_owned(); self.api_keys.len()];
+        let mut table = toml::toml! { [mllp] [rest] [web] [broker] [log] };
+        let mut set = |section: &str, key: &str, value: toml::Value| {
+            let place = if section.is_empty() {
+                Some(&mut table)
+            } else {
+                table.get_mut(section).and_then(toml::Value::as_table_mut)
+            };
+            if let Some(place) = place {
+                place.insert(key.into(), value);
+            }
+        };
+        set(
+            "",
+            "data_dir",
+            self.data_dir.to_string_lossy().as_ref().into(),
+        );
+        set("", "profile", profile.preset.as_str().into());
+        set("", "insecure", self.insecure.into());
+        set("mllp", "listen", self.mllp.to_string().into());
+        set(
+            "mllp",
+            "frame_bytes_max",
+            number(server.limits.frame_bytes_max).into(),
+        );
+        set(
+            "mllp",
+            "connections_max",
+            number(server.connections_max).into(),
+        );
+        let per_address = number(server.connections_per_address_max);
+        set("mllp", "connections_per_address_max", per_address.into());
+        set(
+            "mllp",
+            "frame_deadline_secs",
+            seconds(server.frame_deadline).into(),
+        );
+        if let Some(idle) = server.idle_timeout {
+            set("mllp", "idle_timeout_secs", seconds(idle).into());
+        }
+        set("mllp", "allow", self.mllp_allow.clone().into());
+        set("rest", "listen", self.rest.to_string().into());
+        set("rest", "api_keys", keys.into());
+        set("rest", "allowed_hosts", self.allowed_hosts.clone().into());
+        set("web", "listen", self.web.to_string().into());
+        for (key, text) in [
+            ("application", &profile.responder.application),
+            ("facility", &profile.responder.facility),
+            ("sequence_number", &profile.responder.sequence_number),
+            ("country_code", &profile.responder.country_code),
+        ] {
+            set("broker", key, text.as_str().into());
+        }
+        set(
+            "broker",
+            "default_charset",
+            profile.default_charset.name().into(),
+        );
+        for (key, switch) in [
+            ("send_err", profile.send_err),
+            ("check_lengths", profile.check_lengths),
+            ("accept_other_versions", profile.accept_other_versions),
+            ("accept_rich_text", profile.accept_rich_text),
+            ("accept_change_order", profile.accept_change_order),
+            ("accept_reused_control_id", profile.accept_reused_control_id),
+            (
+                "one_message_per_connection",
+                profile.one_message_per_connection,
+            ),
+            ("one_connection", profile.one_connection),
+        ] {
+            set("broker", key, switch.into());
+        }
+        set("log", "filter", self.log.as_str().into());
+        set("log", "json", self.log_json.into());
+        table.to_string()
+    }
+}
+
+fn read(path: &Path) -> Result<File> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("in the configuration file {}", path.display()))
+}
+
+fn mllp_address(options: &Options, listen: Option<&str>) -> Result<SocketAddr> {
+    let mut found = address("--mllp", options.mllp.as_deref(), "mllp", listen, 2575)?;
+    if options.mllp.is_none() {
+        if let Some(host) = &options.mllp_host {
+            let with_port = format!("{host}:{}", found.port());
+            found = parse("MLLP_HOST", &with_port.replace("localhost:", "127.0.0.1:"))?;
+        }
+        if let Some(port) = options.mllp_port {
+            found.set_port(port);
+        }
+    }
+    Ok(found)
+}
+
+fn rest_address(options: &Options, listen: Option<&str>) -> Result<SocketAddr> {
+    let mut found = address("--rest", options.rest.as_deref(), "rest", listen, 3000)?;
+    if let (None, Some(port)) = (&options.rest, options.port) {
+        found.set_port(port);
+    }
+    Ok(found)
+}
+
+fn address(
+    flag: &str,
+    given: Option<&str>,
+    section: &str,
+    listen: Option<&str>,
+    port: u16,
+) -> Result<SocketAddr> {
+    match (given, listen) {
+        (Some(text), _) => parse(flag, text),
+        (None, Some(text)) => parse(&format!("{section}.listen"), text),
+        (None, None) => Ok(SocketAddr::from(([127, 0, 0, 1], port))),
+    }
+}
+
+fn parse(name: &str, text: &str) -> Result<SocketAddr> {
+    text.replace("localhost:", "127.0.0.1:")
+        .parse()
+        .ok()
+        .with_context(|| {
+            format!(
+                "{name}: {text:?} is not an address; write IP:PORT, for instance 127.0.0.1:2575"
+            )
+        })
+}
+
+fn profile(
+    options: &Options,
+    section: &BrokerSection,
+    name: Option<ProfileName>,
+) -> Result<Profile> {
+    let preset = options
+        .profile
+        .or(name)
+        .map_or(Preset::default(), Preset::from);
+    let mut profile = Profile::from(preset);
+    let responder = &mut profile.responder;
+    for (slot, value) in [
+        (&mut responder.application, &section.application),
+        (&mut responder.facility, &section.facility),
+        (&mut responder.sequence_number, &section.sequence_number),
+        (&mut responder.country_code, &section.country_code),
+    ] {
+        if let Some(value) = value {
+            slot.clone_from(value);
+        }
+    }
+    for (slot, value) in [
+        (&mut profile.send_err, section.send_err),
+        (&mut profile.check_lengths, section.check_lengths),
+        (
+            &mut profile.accept_other_versions,
+            section.accept_other_versions,
+        ),
+        (&mut profile.accept_rich_text, section.accept_rich_text),
+        (
+            &mut profile.accept_change_order,
+            section.accept_change_order,
+        ),
+        (
+            &mut profile.accept_reused_control_id,
+            section.accept_reused_control_id,
+        ),
+        (
+            &mut profile.one_message_per_connection,
+            section.one_message_per_connection,
+        ),
+        (&mut profile.one_connection, section.one_connection),
+    ] {
+        *slot = value.unwrap_or(*slot);
+    }
+    if let Some(name) = &section.default_charset {
+        profile.default_charset = Charset::from_msh18(name.as_bytes())
+            .ok()
+            .filter(Charset::is_ascii_superset)
+            .with_context(|| {
+                format!(
+                    "broker.default_charset: {name:?} is not known; write UNICODE UTF-8 or 8859/1"
+                )
+            })?;
+    }
+    Ok(profile)
+}
+
+fn mllp_server(section: &MllpSection, profile: &Profile) -> Result<hl7_mllp::ServerConfig> {
+    let mut config = hl7_mllp::ServerConfig::default();
+    if let Some(max) = section.frame_bytes_max {
+        if !(1_024..=(64 << 20)).contains(&max) {
+            bail!("mllp.frame_bytes_max: {max} is not between 1024 and 67108864");
+        }
+        config.limits.frame_bytes_max = max;
+    }
+    config.connections_max = section.connections_max.unwrap_or(config.connections_max);
+    config.connections_per_address_max = section
+        .connections_per_address_max
+        .unwrap_or(config.connections_per_address_max);
+    if let Some(seconds) = section.frame_deadline_secs {
+        config.frame_deadline = Duration::from_secs(seconds);
+    }
+    config.idle_timeout = section.idle_timeout_secs.map(Duration::from_secs);
+    for range in &section.allow {
+        config.allow.push(range.parse().ok().with_context(|| {
+            format!("mllp.allow: {range:?} is not an address range; write 10.0.0.0/8")
+        })?);
+    }
+    // A broken frame ends its link: its sender then knows that it was not taken.
+    config.frame_errors_max = 0;
+    config.one_message_per_connection = profile.one_message_per_connection;
+    if profile.one_connection {
+        config.connections_max = 1;
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(toml: &str, options: Options) -> Result<Config> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("broker.toml");
+        std::fs::write(&path, toml).unwrap();
+        Config::load(&Options {
+            config: Some(path),
+            ..options
+        })
+    }
+
+    #[track_caller]
+    fn refused(toml: &str, options: Options, wanted: &str) {
+        let error = format!("{:#}", load(toml, options).unwrap_err());
+        assert!(error.contains(wanted), "{error}");
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file_and_the_file_over_defaults() {
+        let toml = "[mllp]\nlisten = '127.0.0.1:1000'\n[rest]\nlisten = '127.0.0.1:1001'\n";
+        let options = Options {
+            mllp: Some("127.0.0.1:9".into()),
+            ..Options::default()
+        };
+        let config = load(toml, options).unwrap();
+        assert_eq!(config.mllp.port(), 9);
+        assert_eq!(config.rest.port(), 1001);
+        assert_eq!(config.web.port(), 5000);
+    }
+
+    #[test]
+    fn names_of_the_earlier_product_work() {
+        let options = Options {
+            port: Some(1),
+            mllp_port: Some(2),
+            mllp_host: Some("0.0.0.0".into()),
+            api_key: Some("long enough".into()),
+            ..Options::default()
+        };
+        let config = load("", options).unwrap();
+        assert_eq!(config.rest.to_string(), "127.0.0.1:1");
+        assert_eq!(config.mllp.to_string(), "0.0.0.0:2");
+        assert_eq!(config.api_keys, ["long enough"]);
+    }
+
+    #[test]
+    fn mistakes_name_their_key() {
+        refused("[mlpp]\n", Options::default(), "unknown field `mlpp`");
+        refused(
+            "[rest]\nlisten = 'here'\n",
+            Options::default(),
+            "rest.listen: \"here\"",
+        );
+        refused(
+            "[mllp]\nframe_bytes_max = 3\n",
+            Options::default(),
+            "mllp.frame_bytes_max",
+        );
+        refused(
+            "[mllp]\nallow = ['x']\n",
+            Options::default(),
+            "mllp.allow: \"x\"",
+        );
+        refused(
+            "[broker]\ndefault_charset = 'K'\n",
+            Options::default(),
+            "broker.default_charset",
+        );
+        refused(
+            "[rest]\napi_keys = ['short']\n",
+            Options::default(),
+            "rest.api_keys",
+        );
+        let gone = Options {
+            config: Some("/nowhere.toml".into()),
+            ..Options::default()
+        };
+        assert!(format!("{:#}", Config::load(&gone).unwrap_err()).contains("/nowhere.toml"));
+    }
+
+    #[test]
+    fn what_others_can_reach_needs_a_key() {
+        let open = "[rest]\nlisten = '0.0.0.0:3000'\n";
+        refused(open, Options::default(), "--insecure");
+        assert!(
+            load(
+                open,
+                Options {
+                    insecure: true,
+                    ..Options::default()
+                }
+            )
+            .is_ok()
+        );
+        let keyed = "[rest]\nlisten = '0.0.0.0:3000'\napi_keys = ['0123456789']\n";
+        assert!(load(keyed, Options::default()).is_ok());
+        refused(
+            "[web]\nlisten = '0.0.0.0:5000'\n",
+            Options::default(),
+            "--insecure",
+        );
+    }
+
+    #[test]
+    fn the_strict_profile_sets_its_limits_and_single_switches_win() {
+        let config = load("profile = 'medsynapse-strict'\n", Options::default()).unwrap();
+        assert_eq!(config.mllp_server.connections_max, 1);
+        assert!(config.mllp_server.one_message_per_connection);
+        let toml = "profile = 'medsynapse-strict'\n[broker]\naccept_change_order = true\n";
+        assert!(
+            load(toml, Options::default())
+                .unwrap()
+                .profile
+                .accept_change_order
+        );
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_again_and_hides_keys() {
+        let toml = "[rest]\napi_keys = ['0123456789']\n[mllp]\nidle_timeout_secs = 9\n";
+        let shown = load(toml, Options::default()).unwrap().shown();
+        assert!(!shown.contains("0123456789"));
+        assert_eq!(load(&shown, Options::default()).unwrap().shown(), shown);
+    }
+}

@@ -1,0 +1,6 @@
+//! The server as a process: started, used, killed and stopped as people do.
+#![cfg(test)]
+
+mod lifecycle;
+mod robust;
+mod server;

@@ -1,0 +1,141 @@
+//! One server in a process of its own, on free ports, over a data directory.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use hl7_mllp::{Client, ClientConfig};
+
+/// Longest wait for anything; a test that needs it has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) mllp: SocketAddr,
+    pub(crate) rest: String,
+    pub(crate) web: String,
+}
+
+pub(crate) fn command(data_dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hl7-server"));
+    command
+        .env_clear()
+        .arg("--data-dir")
+        .arg(data_dir)
+        .args([
+            "--mllp",
+            "127.0.0.1:0",
+            "--rest",
+            "127.0.0.1:0",
+            "--web",
+            "127.0.0.1:0",
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+impl Server {
+    pub(crate) fn start(data_dir: &Path, arguments: &[&str]) -> Self {
+        let mut child = command(data_dir)
+            .args(["--quiet", "--print-ports", "--log", "warn"])
+            .args(arguments)
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let ports: serde_json::Value = serde_json::from_str(&line).expect("a line with the ports");
+        let address = |name: &str| ports[name].as_str().unwrap().to_owned();
+        Self {
+            mllp: address("mllp").parse().unwrap(),
+            rest: format!("http://{}", address("rest")),
+            web: format!("http://{}", address("web")),
+            child,
+        }
+    }
+
+    /// kill -9.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Waits for the process to end by itself.
+    pub(crate) fn ended(mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "the server does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.mllp, ClientConfig::default())
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> serde_json::Value {
+        let answer = reqwest::get(format!("{}{path}", self.rest)).await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json().await.unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the server to its end and gives exit code, standard output and standard error.
+pub(crate) fn run(mut command: Command) -> (Option<i32>, String, String) {
+    let mut child = command.spawn().unwrap();
+    let mut text = [String::new(), String::new()];
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut text[0])
+        .unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut text[1])
+        .unwrap();
+    let [out, error] = text;
+    (child.wait().unwrap().code(), out, error)
+}
+
+/// An order with this control id and accession number.
+pub(crate) fn order(number: u32) -> String {
+    format!(
+        "MSH|^~\\&|RIS|HOSPITAL|PACS_APP|PACS_FACILITY|20230614131415||ORM^O01|M{number}|P|2.3\r\
+         PID|1||P{number}||SMITH^JOHN||19800101|M\rPV1|1|O\rORC|NW\r\
+         OBR|1|A{number}||CT123^CT CHEST|ROUTINE||||||||||CT CHEST|||CT1|RP1||CT1|||CT\
+         ||||||||||||20230614132030\r"
+    )
+}
