@@ -64,7 +64,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct InputArgs {
-    /// Files with messages; `-` is standard input.
+    /// Files with messages, or directories of them; `-` is standard input.
     ///
     /// Messages apart by a blank line with segments one a line, in any line ends; CR-terminated
     /// messages; batches; a capture of MLLP frames; or one JSON object a line with the message

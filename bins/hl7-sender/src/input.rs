@@ -26,6 +26,8 @@ use crate::{
 /// All messages of all inputs, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Inputs {
+    /// The files that were read, those of directories one by one.
+    pub(crate) files: Vec<PathBuf>,
     pub(crate) messages: Vec<Outgoing>,
     /// Batch headers and trailers that were seen and are not sent.
     pub(crate) batch_segments: usize,
@@ -76,10 +78,11 @@ pub(crate) enum Check {
 /// Reads every input to its end, cuts it into messages, and makes the edits.
 pub(crate) fn read_all(paths: &[PathBuf], edits: &[Edit], check: Check) -> anyhow::Result<Inputs> {
     let mut inputs = Inputs {
+        files: expand(paths)?,
         edited: vec![0; edits.len()],
         ..Inputs::default()
     };
-    for (file, path) in paths.iter().enumerate() {
+    for (file, path) in inputs.files.iter().enumerate() {
         let bytes = read(path)?;
         let at = |problem: Problem| {
             let line = line_of(&bytes, problem.offset);
@@ -117,6 +120,36 @@ pub(crate) fn read_all(paths: &[PathBuf], edits: &[Edit], check: Check) -> anyho
         }
     }
     Ok(inputs)
+}
+
+/// The files of each directory in its place, in the order of their names; hidden ones are not
+/// looked at.
+fn expand(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::with_capacity(paths.len());
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let unread = || format!("cannot read the directory {}", path.display());
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(path).with_context(unread)? {
+            let entry = entry.with_context(unread)?;
+            let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            if !hidden && entry.path().is_file() {
+                found.push(entry.path());
+            }
+        }
+        if found.is_empty() {
+            bail!(
+                "the directory {} holds no files; check --input",
+                path.display()
+            );
+        }
+        found.sort();
+        files.append(&mut found);
+    }
+    Ok(files)
 }
 
 /// Makes one edit; whether there was a place for it.

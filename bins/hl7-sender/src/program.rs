@@ -59,7 +59,7 @@ fn send(cli: &Cli) -> anyhow::Result<Exit> {
     if cli.input.dry_run {
         let total = inputs.messages.len();
         for (number, message) in (1..).zip(&inputs.messages) {
-            report::ready(each, number, total, message, &cli.input.input);
+            report::ready(each, number, total, message, &inputs.files);
         }
         let address = target.address();
         anstream::eprintln!("Dry run: {total} messages are ready for {address}; nothing was sent.");
@@ -67,7 +67,7 @@ fn send(cli: &Cli) -> anyhow::Result<Exit> {
     }
     let reporter = Reporter {
         each,
-        inputs: cli.input.input.clone(),
+        inputs: inputs.files.clone(),
         answers: cli.output.verbose > u8::from(cli.load.is_load()),
         progress: each == Each::Nothing && !cli.output.quiet,
     };

@@ -135,3 +135,26 @@ fn unchecked_messages_are_sent_for_the_receiver_to_judge() {
         .collect();
     assert_eq!(ids, ["M1", ""]);
 }
+
+#[test]
+fn a_directory_is_read_file_by_file_in_the_order_of_names() {
+    let files = Files::new();
+    let peer = Peer::new(&[Act::Code("AA")]);
+    let directory = files.path().join("messages");
+    std::fs::create_dir_all(directory.join("deeper")).unwrap();
+    for n in [3, 1, 2] {
+        files.write(&format!("messages/{n}.hl7"), message(n));
+    }
+    files.write("messages/.hidden", "no message");
+    let ran = send(&directory, peer.port, &["--json"]).exits(0);
+    let ids: Vec<_> = peer
+        .frames()
+        .iter()
+        .map(|frame| crate::peer::control_id(frame))
+        .collect();
+    assert_eq!(ids, ["M1", "M2", "M3"]);
+    assert!(ran.out.contains("2.hl7"), "{}", ran.out);
+    send(&directory.join("deeper"), peer.port, &[])
+        .exits(2)
+        .says("holds no files");
+}
