@@ -1,6 +1,8 @@
 //! Orders, reports and demographics as message bytes, by the same mapping that reads them.
 
-use hl7_message::{Location, MessageWriter, SegmentId, Separators, Timestamp, WriteError, loc};
+use hl7_message::{
+    Location, MessageWriter, SegmentId, Separators, Timestamp, WriteError, escape, loc,
+};
 
 use crate::id::PatientId;
 use crate::map::{Attribute, Attributes, Kind, ROWS};
@@ -96,7 +98,8 @@ pub fn order(
     details: &OrderDetails<'_>,
     attributes: &Attributes,
 ) -> Result<Vec<u8>, WriteError> {
-    order_of(envelope, details, &known(attributes))
+    let time = envelope.time.to_string();
+    order_of(&Header::new(envelope, &time), details, &known(attributes))
 }
 
 /// ORU^R01: the segments of the order and one OBX.
@@ -110,7 +113,9 @@ pub fn report(
     attributes: &Attributes,
     observation: &Observation<'_>,
 ) -> Result<Vec<u8>, WriteError> {
-    report_of(envelope, details, &known(attributes), observation)
+    let time = envelope.time.to_string();
+    let header = Header::new(envelope, &time);
+    report_of(&header, details, &known(attributes), observation)
 }
 
 /// ADT^A08: MSH EVN PID with what is known of the patient.
@@ -122,7 +127,8 @@ pub fn patient_update(
     envelope: &Envelope<'_>,
     attributes: &Attributes,
 ) -> Result<Vec<u8>, WriteError> {
-    patient_update_of(envelope, &known(attributes))
+    let time = envelope.time.to_string();
+    patient_update_of(&Header::new(envelope, &time), &known(attributes))
 }
 
 /// ADT^A40: MSH EVN PID MRG; all orders of `from` go to the patient in `attributes`.
@@ -135,48 +141,101 @@ pub fn patient_merge(
     attributes: &Attributes,
     from: &PatientId,
 ) -> Result<Vec<u8>, WriteError> {
-    patient_merge_of(envelope, &known(attributes), from.as_str())
+    let time = envelope.time.to_string();
+    let header = Header::new(envelope, &time);
+    patient_merge_of(&header, &known(attributes), from.as_str())
 }
 
 fn known(attributes: &Attributes) -> Known<'_> {
     Attribute::ALL.map(|attribute| attributes.get(attribute))
 }
 
+/// As [`Envelope`], with the time as text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Header<'a> {
+    pub(crate) sending_application: &'a str,
+    pub(crate) sending_facility: &'a str,
+    pub(crate) receiving_application: &'a str,
+    pub(crate) receiving_facility: &'a str,
+    pub(crate) time: &'a str,
+    pub(crate) control_id: &'a str,
+}
+
+impl<'a> Header<'a> {
+    fn new(envelope: &Envelope<'a>, time: &'a str) -> Self {
+        Self {
+            sending_application: envelope.sending_application,
+            sending_facility: envelope.sending_facility,
+            receiving_application: envelope.receiving_application,
+            receiving_facility: envelope.receiving_facility,
+            time,
+            control_id: envelope.control_id,
+        }
+    }
+}
+
+/// Whether no byte of a line can need an escape. Looks at every byte, without a way out in the
+/// middle: the compiler makes vectors of it, and long reports are the longest part of a day.
+fn is_plain(line: &str) -> bool {
+    let special = |byte: u8| byte < b' ' || matches!(byte, b'|' | b'^' | b'~' | b'\\' | b'&');
+    !line
+        .bytes()
+        .fold(false, |found, byte| found | special(byte))
+}
+
+/// Text for OBX-5, every line end as the conformance statement has it.
+fn escaped_lines(text: &str) -> Result<String, WriteError> {
+    let mut out = String::with_capacity(text.len() + text.len() / 4);
+    for (n, line) in text.split('\n').enumerate() {
+        if n > 0 {
+            out.push_str("\\X0D\\\\X0A\\");
+        }
+        if is_plain(line) {
+            out.push_str(line);
+            continue;
+        }
+        let escaped = escape::escape(line.as_bytes(), &Separators::DEFAULT).map_err(|_| {
+            WriteError::NoEscapeCharacter {
+                location: loc!("OBX-5"),
+            }
+        })?;
+        // Escapes are ASCII: what was UTF-8 still is.
+        out.push_str(&String::from_utf8_lossy(&escaped));
+    }
+    Ok(out)
+}
+
 /// As [`order`], from borrowed values.
 pub(crate) fn order_of(
-    envelope: &Envelope<'_>,
+    header: &Header<'_>,
     details: &OrderDetails<'_>,
     known: &Known<'_>,
 ) -> Result<Vec<u8>, WriteError> {
-    let time = envelope.time.to_string();
-    let mut draft = Draft::start(envelope, &time, "ORM", "O01");
+    let mut draft = Draft::start(header, "ORM", "O01");
     draft.order_segments(details, known);
     draft.write()
 }
 
 /// As [`report`], from borrowed values.
 pub(crate) fn report_of(
-    envelope: &Envelope<'_>,
+    header: &Header<'_>,
     details: &OrderDetails<'_>,
     known: &Known<'_>,
     observation: &Observation<'_>,
 ) -> Result<Vec<u8>, WriteError> {
-    let time = envelope.time.to_string();
-    let text = observation.text.replace('\n', "\r\n");
-    let mut draft = Draft::start(envelope, &time, "ORU", "R01");
+    let text = escaped_lines(observation.text)?;
+    let mut draft = Draft::start(header, "ORU", "R01");
     draft.order_segments(details, known);
+    let step = value(known, Attribute::ScheduledProcedureStepId);
+    let description = value(known, Attribute::ScheduledProcedureStepDescription);
     draft.fields(&[
         (loc!("OBX-1"), "1"),
         (loc!("OBX-2"), observation.format),
-        (
-            loc!("OBX-3.1"),
-            value(known, Attribute::ScheduledProcedureStepId),
-        ),
-        (
-            loc!("OBX-3.2"),
-            value(known, Attribute::ScheduledProcedureStepDescription),
-        ),
-        (loc!("OBX-5"), &text),
+        (loc!("OBX-3.1"), step),
+        (loc!("OBX-3.2"), description),
+    ]);
+    draft.put(loc!("OBX-5"), &text, true);
+    draft.fields(&[
         (loc!("OBX-11"), observation.status),
         (loc!("OBX-14"), observation.date),
         (loc!("OBX-16.1"), observation.physician_id),
@@ -187,25 +246,23 @@ pub(crate) fn report_of(
 
 /// As [`patient_update`], from borrowed values.
 pub(crate) fn patient_update_of(
-    envelope: &Envelope<'_>,
+    header: &Header<'_>,
     known: &Known<'_>,
 ) -> Result<Vec<u8>, WriteError> {
-    let time = envelope.time.to_string();
-    let mut draft = Draft::start(envelope, &time, "ADT", "A08");
-    draft.event("A08", &time);
+    let mut draft = Draft::start(header, "ADT", "A08");
+    draft.event("A08", header.time);
     draft.segment(SegmentId::PID, &[(loc!("PID-1"), "1")], known);
     draft.write()
 }
 
 /// As [`patient_merge`], from borrowed values.
 pub(crate) fn patient_merge_of(
-    envelope: &Envelope<'_>,
+    header: &Header<'_>,
     known: &Known<'_>,
     from: &str,
 ) -> Result<Vec<u8>, WriteError> {
-    let time = envelope.time.to_string();
-    let mut draft = Draft::start(envelope, &time, "ADT", "A40");
-    draft.event("A40", &time);
+    let mut draft = Draft::start(header, "ADT", "A40");
+    draft.event("A40", header.time);
     draft.segment(SegmentId::PID, &[(loc!("PID-1"), "1")], known);
     draft.fields(&[(loc!("MRG-1"), from)]);
     draft.write()
@@ -269,19 +326,19 @@ const fn place(row: usize) -> u32 {
 }
 
 impl<'a> Draft<'a> {
-    fn start(envelope: &Envelope<'a>, time: &'a str, code: &'a str, event: &'a str) -> Self {
+    fn start(header: &Header<'a>, code: &'a str, event: &'a str) -> Self {
         let mut draft = Self {
             entries: Vec::with_capacity(48),
         };
         draft.fields(&[
-            (loc!("MSH-3"), envelope.sending_application),
-            (loc!("MSH-4"), envelope.sending_facility),
-            (loc!("MSH-5"), envelope.receiving_application),
-            (loc!("MSH-6"), envelope.receiving_facility),
-            (loc!("MSH-7"), time),
+            (loc!("MSH-3"), header.sending_application),
+            (loc!("MSH-4"), header.sending_facility),
+            (loc!("MSH-5"), header.receiving_application),
+            (loc!("MSH-6"), header.receiving_facility),
+            (loc!("MSH-7"), header.time),
             (loc!("MSH-9.1"), code),
             (loc!("MSH-9.2"), event),
-            (loc!("MSH-10"), envelope.control_id),
+            (loc!("MSH-10"), header.control_id),
             (loc!("MSH-11"), "P"),
             (loc!("MSH-12"), "2.3"),
         ]);
@@ -359,6 +416,7 @@ impl<'a> Draft<'a> {
             for entry in entries {
                 if entry.written {
                     // XPN is kept as it is written; control characters cannot be in it.
+                    // A report's text was escaped line by line.
                     segment.put_raw(entry.location, entry.value.as_bytes())?;
                 } else {
                     segment.put(entry.location, entry.value)?;

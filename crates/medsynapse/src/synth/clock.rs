@@ -92,23 +92,24 @@ impl Moment {
     pub(super) fn write_to(self, out: &mut String, offset_minutes: Option<i16>) {
         let second = self.0.rem_euclid(DAY);
         self.write_date_to(out);
-        write_digits(out, second / 3600, 2);
-        write_digits(out, second / 60 % 60, 2);
-        write_digits(out, second % 60, 2);
+        write_pair(out, second / 3600);
+        write_pair(out, second / 60 % 60);
+        write_pair(out, second % 60);
         if let Some(offset) = offset_minutes {
             out.push(if offset < 0 { '-' } else { '+' });
             let minutes = i64::from(offset.unsigned_abs());
-            write_digits(out, minutes / 60, 2);
-            write_digits(out, minutes % 60, 2);
+            write_pair(out, minutes / 60);
+            write_pair(out, minutes % 60);
         }
     }
 
     /// Writes `YYYYMMDD`.
     pub(super) fn write_date_to(self, out: &mut String) {
         let (year, month, day) = civil_of(self.0.div_euclid(DAY));
-        write_digits(out, year, 4);
-        write_digits(out, month, 2);
-        write_digits(out, day, 2);
+        write_pair(out, year / 100);
+        write_pair(out, year % 100);
+        write_pair(out, month);
+        write_pair(out, day);
     }
 
     /// That many days before, at midnight.
@@ -118,12 +119,11 @@ impl Moment {
     }
 }
 
-/// Writes a number with leading zeros.
-pub(super) fn write_digits(out: &mut String, value: i64, width: u32) {
-    for place in (0..width).rev() {
-        let digit = value.unsigned_abs() / 10_u64.pow(place) % 10;
-        out.push(char::from(b'0' + u8::try_from(digit).unwrap_or_default()));
-    }
+/// Writes a number below a hundred with two digits.
+fn write_pair(out: &mut String, value: i64) {
+    let digit = |value: i64| char::from(b'0' + u8::try_from(value % 10).unwrap_or_default());
+    out.push(digit(value / 10));
+    out.push(digit(value));
 }
 
 /// Days since 1970-01-01 of a date in the Gregorian calendar, by years that begin in March.

@@ -14,7 +14,7 @@ use super::reports::write_report;
 use super::sheet::Sheet;
 use crate::map::Attribute;
 use crate::profile::Profile;
-use crate::render::{self, Envelope, Known, Observation, OrderDetails};
+use crate::render::{self, Header, Known, Observation, OrderDetails};
 
 /// Writes messages with texts that are used again, so that little is allocated for each.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Scribe {
     offset: Option<i16>,
     sheet: Sheet,
     report: String,
-    date: String,
+    time: String,
     next_message: u64,
     /// What the next acknowledgement answers: MSH-9.2, MSH-10 and MSA-3.
     last: Option<(&'static str, String, Cow<'static, str>)>,
@@ -60,7 +60,7 @@ impl Scribe {
             offset,
             sheet: Sheet::default(),
             report: String::new(),
-            date: String::new(),
+            time: String::new(),
             next_message: 1,
             last: None,
         }
@@ -79,12 +79,14 @@ impl Scribe {
     ) -> Generated {
         let control_id = self.control_id();
         self.fill(subject);
-        let envelope = Envelope {
+        self.time.clear();
+        now.write_to(&mut self.time, self.offset);
+        let header = Header {
             sending_application: &options.sending_application,
             sending_facility: &options.sending_facility,
             receiving_application: &options.receiving_application,
             receiving_facility: &options.receiving_facility,
-            time: now.timestamp(self.offset),
+            time: &self.time,
             control_id: &control_id,
         };
         let known = self.sheet.known();
@@ -99,7 +101,7 @@ impl Scribe {
                     control,
                     patient_class: order.patient_class(),
                 };
-                let bytes = render::order_of(&envelope, &details, &known);
+                let bytes = render::order_of(&header, &details, &known);
                 (Kind::Order, Some(text), bytes)
             }
             Subject::Report {
@@ -110,18 +112,16 @@ impl Scribe {
             } => {
                 self.report.clear();
                 write_report(&mut self.report, order, addenda);
-                self.date.clear();
-                now.write_to(&mut self.date, self.offset);
-                let bytes = self.report_message(&envelope, order, &known);
+                let bytes = self.report_message(&header, order, &known);
                 (Kind::Report, Some(text), bytes)
             }
             Subject::Update { .. } => {
-                let bytes = render::patient_update_of(&envelope, &known);
+                let bytes = render::patient_update_of(&header, &known);
                 (Kind::PatientUpdate, None, bytes)
             }
             Subject::Merge { from, .. } => {
                 let from = self.ids.text('P', from);
-                let bytes = render::patient_merge_of(&envelope, &known, &from);
+                let bytes = render::patient_merge_of(&header, &known, &from);
                 (Kind::PatientMerge, None, bytes)
             }
         };
@@ -213,7 +213,7 @@ impl Scribe {
 
     fn report_message(
         &self,
-        envelope: &Envelope<'_>,
+        header: &Header<'_>,
         order: &Order,
         known: &Known<'_>,
     ) -> Result<Vec<u8>, WriteError> {
@@ -226,11 +226,11 @@ impl Scribe {
             format: "TX",
             text: &self.report,
             status: "F",
-            date: &self.date,
+            date: &self.time,
             physician_id: reader.0,
             physician_name: reader.1,
         };
-        render::report_of(envelope, &details, known, &observation)
+        render::report_of(header, &details, known, &observation)
     }
 }
 
