@@ -50,7 +50,7 @@ CREATE TABLE patients (
     birth_date  TEXT,
     merged_into TEXT,
     updated_at  INTEGER NOT NULL,
-    updated_by  INTEGER NOT NULL REFERENCES messages (id) DEFERRABLE INITIALLY DEFERRED
+    updated_by  INTEGER NOT NULL REFERENCES messages (id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE orders (
@@ -84,8 +84,8 @@ CREATE TABLE orders (
     segments                            BLOB    NOT NULL,
     created_at                          INTEGER NOT NULL,
     updated_at                          INTEGER NOT NULL,
-    created_by                          INTEGER NOT NULL REFERENCES messages (id) DEFERRABLE INITIALLY DEFERRED,
-    updated_by                          INTEGER NOT NULL REFERENCES messages (id) DEFERRABLE INITIALLY DEFERRED
+    created_by                          INTEGER NOT NULL REFERENCES messages (id),
+    updated_by                          INTEGER NOT NULL REFERENCES messages (id)
 ) STRICT;
 
 CREATE INDEX orders_by_patient ON orders (patient_id);
@@ -107,7 +107,7 @@ CREATE TABLE reports (
     segment_charset    BLOB    NOT NULL,
     segments           BLOB    NOT NULL,
     updated_at         INTEGER NOT NULL,
-    message_id         INTEGER NOT NULL REFERENCES messages (id) DEFERRABLE INITIALLY DEFERRED,
+    message_id         INTEGER NOT NULL REFERENCES messages (id),
     PRIMARY KEY (accession_number, version)
 ) STRICT;
 

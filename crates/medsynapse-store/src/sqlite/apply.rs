@@ -1,14 +1,12 @@
 //! The writer: a batch of messages, one transaction.
 
-use medsynapse::{
-    Attribute, Change, Effect, Order, OrderControl, OrderState, Patch, Patches, PatientMerge,
-    PatientUpdate, RegisterOrder,
-};
+use medsynapse::Effect;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::rows::{micros, order, orders_of, put_order, put_report};
+use super::plan::plan;
+use super::rows::micros;
 use crate::error::StoreError;
-use crate::record::{Applied, Note, OrderRecord, Received};
+use crate::record::{Applied, Note, Received};
 
 /// The one connection that writes.
 #[derive(Debug)]
@@ -97,6 +95,7 @@ fn apply_one(
 
     let mut warnings = Note::of_warnings(&received.warnings);
     let mut findings = Vec::new();
+    let mut writes = Vec::new();
     let (code, text, effect, errors) = match &received.outcome {
         Err(rejection) => {
             findings = Note::of_rejection(rejection);
@@ -112,7 +111,11 @@ fn apply_one(
             let effect = if reused && !received.accept_reused_control_id {
                 Effect::ControlIdReused
             } else {
-                change_one(transaction, change, received, id)?
+                {
+                    let plan = plan(transaction, change, received, id)?;
+                    writes = plan.writes;
+                    plan.effect
+                }
             };
             let errors: Vec<_> = effect.condition().into_iter().collect();
             findings.extend(errors.iter().map(|(location, condition)| Note {
@@ -146,7 +149,11 @@ fn apply_one(
         text: &text,
         ack: &ack,
     };
+    // The message first: what it changes refers to it.
     row.insert(transaction, &findings, &warnings)?;
+    for write in &writes {
+        write.run(transaction, received, id)?;
+    }
     let effect = effect.filter(|effect| effect.code().is_accept());
     Ok(Applied {
         accession_number: received.facts.accession_number.clone(),
@@ -292,215 +299,4 @@ impl MessageRow<'_> {
             .execute([&facts.message_code])?;
         Ok(())
     }
-}
-
-fn change_one(
-    transaction: &Transaction<'_>,
-    change: &Change,
-    received: &Received,
-    id: i64,
-) -> Result<Effect, StoreError> {
-    match change {
-        Change::RegisterOrder(register) => register_order(transaction, register, received, id),
-        Change::CancelOrder(accession_number) => {
-            let deleted = transaction
-                .prepare_cached("DELETE FROM orders WHERE accession_number = ?1")?
-                .execute([accession_number.as_str()])?;
-            Ok(if deleted == 0 {
-                Effect::UnknownOrder(accession_number.clone())
-            } else {
-                Effect::OrderCancelled
-            })
-        }
-        Change::CompleteOrder(accession_number) => {
-            let completed = transaction
-                .prepare_cached(
-                    "UPDATE orders SET state = 'COMPLETED', updated_at = ?2, updated_by = ?3 \
-                     WHERE accession_number = ?1",
-                )?
-                .execute(params![
-                    accession_number.as_str(),
-                    micros(received.received_at),
-                    id
-                ])?;
-            Ok(if completed == 0 {
-                Effect::UnknownOrder(accession_number.clone())
-            } else {
-                Effect::OrderCompleted
-            })
-        }
-        Change::StoreReport(report) => {
-            let version = put_report(transaction, report, received.received_at, id)?;
-            Ok(if version == 1 {
-                Effect::ReportRegistered
-            } else {
-                Effect::ReportUpdated
-            })
-        }
-        Change::UpdatePatient(update) => update_patient(transaction, update, received, id),
-        Change::MergePatient(merge) => merge_patient(transaction, merge, received, id),
-    }
-}
-
-fn register_order(
-    transaction: &Transaction<'_>,
-    register: &RegisterOrder,
-    received: &Received,
-    id: i64,
-) -> Result<Effect, StoreError> {
-    let known = order(transaction, &register.accession_number)?;
-    if known.is_none() && register.control == OrderControl::Change {
-        return Ok(Effect::UnknownOrder(register.accession_number.clone()));
-    }
-    let effect = if known.is_some() {
-        Effect::OrderUpdated
-    } else {
-        Effect::OrderRegistered
-    };
-    let (at, segments) = (received.received_at, register.segments.clone());
-    let mut record = match known {
-        Some(record) => OrderRecord {
-            order: Order {
-                segments,
-                ..record.order
-            },
-            updated_at: at,
-            updated_by: id,
-            ..record
-        },
-        None => OrderRecord {
-            order: Order {
-                accession_number: register.accession_number.clone(),
-                state: OrderState::Scheduled,
-                attributes: medsynapse::Attributes::default(),
-                segments,
-            },
-            created_at: at,
-            updated_at: at,
-            created_by: id,
-            updated_by: id,
-        },
-    };
-    record.order.attributes.apply(&register.patches);
-    if record
-        .order
-        .attributes
-        .get(Attribute::StudyInstanceUid)
-        .is_none()
-    {
-        record
-            .order
-            .attributes
-            .set(Attribute::StudyInstanceUid, &register.derived_uid);
-    }
-    put_order(transaction, &record)?;
-    put_patient(transaction, &record, received, id)?;
-    Ok(effect)
-}
-
-/// What is known of a patient follows the last order.
-fn put_patient(
-    transaction: &Transaction<'_>,
-    record: &OrderRecord,
-    received: &Received,
-    id: i64,
-) -> Result<(), StoreError> {
-    let of = |attribute| record.order.attributes.get(attribute);
-    transaction
-        .prepare_cached(
-            "INSERT INTO patients (patient_id, name, sex, birth_date, updated_at, updated_by) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (patient_id) DO UPDATE SET \
-             name = excluded.name, sex = excluded.sex, birth_date = excluded.birth_date, \
-             merged_into = NULL, updated_at = excluded.updated_at, \
-             updated_by = excluded.updated_by",
-        )?
-        .execute(params![
-            of(Attribute::PatientId),
-            of(Attribute::PatientName),
-            of(Attribute::PatientSex),
-            of(Attribute::PatientBirthDate),
-            micros(received.received_at),
-            id,
-        ])?;
-    Ok(())
-}
-
-fn update_patient(
-    transaction: &Transaction<'_>,
-    update: &PatientUpdate,
-    received: &Received,
-    id: i64,
-) -> Result<Effect, StoreError> {
-    let mut orders = 0;
-    for mut record in orders_of(transaction, &update.patient_id)? {
-        record.order.attributes.apply(&update.patches);
-        record.updated_at = received.received_at;
-        record.updated_by = id;
-        put_order(transaction, &record)?;
-        put_patient(transaction, &record, received, id)?;
-        orders += 1;
-    }
-    Ok(Effect::PatientUpdated { orders })
-}
-
-fn merge_patient(
-    transaction: &Transaction<'_>,
-    merge: &PatientMerge,
-    received: &Received,
-    id: i64,
-) -> Result<Effect, StoreError> {
-    let patches = surviving(transaction, merge)?;
-    let mut orders = 0;
-    for mut record in orders_of(transaction, &merge.from)? {
-        record
-            .order
-            .attributes
-            .set(Attribute::PatientId, merge.into.as_str());
-        record.order.attributes.apply(&patches);
-        record.updated_at = received.received_at;
-        record.updated_by = id;
-        put_order(transaction, &record)?;
-        put_patient(transaction, &record, received, id)?;
-        orders += 1;
-    }
-    transaction
-        .prepare_cached("UPDATE reports SET patient_id = ?2 WHERE patient_id = ?1")?
-        .execute([merge.from.as_str(), merge.into.as_str()])?;
-    transaction
-        .prepare_cached(
-            "UPDATE patients SET merged_into = ?2, updated_at = ?3, updated_by = ?4 \
-             WHERE patient_id = ?1",
-        )?
-        .execute(params![
-            merge.from.as_str(),
-            merge.into.as_str(),
-            micros(received.received_at),
-            id
-        ])?;
-    Ok(Effect::PatientMerged { orders })
-}
-
-/// The demographics of the patient that stays: from the message, else from the order under its
-/// id that was changed last.
-fn surviving(transaction: &Transaction<'_>, merge: &PatientMerge) -> Result<Patches, StoreError> {
-    let mut patches = merge.patches.clone();
-    let held = orders_of(transaction, &merge.into)?;
-    let Some(last) = held.iter().max_by_key(|record| record.updated_by) else {
-        return Ok(patches);
-    };
-    let demographics = [
-        Attribute::PatientName,
-        Attribute::PatientSex,
-        Attribute::PatientBirthDate,
-    ];
-    for attribute in demographics {
-        if *patches.get(attribute) == Patch::Keep {
-            let patch = match last.order.attributes.get(attribute) {
-                Some(text) => Patch::Set(text.into()),
-                None => Patch::Clear,
-            };
-            patches.put(attribute, patch);
-        }
-    }
-    Ok(patches)
 }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod checkpoint;
+mod plan;
 mod read;
 mod rows;
 

@@ -176,17 +176,25 @@ pub(super) fn orders_of(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Writes the next version of a report and gives its number.
-pub(super) fn put_report(
+/// The number that the next version of a report gets, from 1.
+pub(super) fn next_version(
     connection: &Connection,
-    report: &Report,
-    at: DateTime<Utc>,
-    message_id: i64,
+    accession_number: &AccessionNumber,
 ) -> Result<u32, StoreError> {
     let last: Option<u32> = connection
         .prepare_cached("SELECT max(version) FROM reports WHERE accession_number = ?1")?
-        .query_row([report.accession_number.as_str()], |row| row.get(0))?;
-    let version = last.unwrap_or(0) + 1;
+        .query_row([accession_number.as_str()], |row| row.get(0))?;
+    Ok(last.unwrap_or(0) + 1)
+}
+
+/// Writes a version of a report.
+pub(super) fn put_report(
+    connection: &Connection,
+    report: &Report,
+    version: u32,
+    at: DateTime<Utc>,
+    message_id: i64,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO reports (accession_number, version, patient_id, format, text, date, \
@@ -210,7 +218,7 @@ pub(super) fn put_report(
             micros(at),
             message_id,
         ])?;
-    Ok(version)
+    Ok(())
 }
 
 pub(super) fn report(
