@@ -1,1 +1,22 @@
-//! Web pages of the Medsynapse PACS Broker.
+#![doc = include_str!("../README.md")]
+
+mod app;
+mod assets;
+mod badge;
+mod detail;
+mod error_page;
+mod events;
+mod headers;
+mod line;
+mod list;
+mod names;
+mod reading;
+mod router;
+mod search;
+mod text;
+mod tree;
+mod wall;
+mod words;
+
+pub use app::{WebApp, WebLimits};
+pub use router::router;

@@ -1,0 +1,113 @@
+// The message list: new messages by themselves, and the keyboard.
+import { onKey } from "./keys.js";
+
+const list = document.getElementById("list");
+const live = document.getElementById("live");
+const state = document.getElementById("live-state");
+const pause = document.getElementById("pause");
+
+/** At most one look at the server in this time, however many messages come in. */
+const PAUSE_MS = 700;
+
+let paused = false;
+let waiting = 0;
+let looking = false;
+let again = false;
+let source = null;
+
+const firstPage = () => list.dataset.firstPage === "true";
+
+function show() {
+  live.classList.toggle("paused", paused);
+  pause.setAttribute("aria-pressed", String(paused));
+  pause.textContent = paused ? "Resume" : "Pause";
+  const news = waiting > 0 ? `${waiting.toLocaleString("en")} new` : "";
+  if (paused) state.textContent = news || "Paused";
+  else if (!firstPage()) state.textContent = news || "Live";
+  else state.textContent = source && source.readyState === EventSource.OPEN ? "Live" : "Connecting…";
+}
+
+/** Takes the list from the server again and puts it in place, focus and all. */
+async function look() {
+  if (looking) { again = true; return; }
+  looking = true;
+  try {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+    if (answer.ok && !paused) {
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById("list");
+      if (fresh) replace(fresh);
+    }
+  } catch { /* the event stream tells when the server is back */ }
+  await new Promise((done) => setTimeout(done, PAUSE_MS));
+  looking = false;
+  if (again) { again = false; look(); }
+}
+
+function replace(fresh) {
+  const last = Number(list.dataset.last);
+  const focused = document.activeElement?.closest("tr[data-id]")?.dataset.id;
+  for (const row of fresh.querySelectorAll("tr[data-id]")) {
+    if (last > 0 && Number(row.dataset.id) > last) row.classList.add("fresh");
+  }
+  list.dataset.last = fresh.dataset.last;
+  list.replaceChildren(...fresh.childNodes);
+  if (focused) list.querySelector(`tr[data-id="${CSS.escape(focused)}"] a`)?.focus();
+  waiting = 0;
+  show();
+}
+
+function listen() {
+  source = new EventSource("/events");
+  source.addEventListener("ready", () => { show(); if (firstPage() && !paused) look(); });
+  source.addEventListener("messages", (event) => {
+    waiting += JSON.parse(event.data).count;
+    show();
+    if (!paused && firstPage()) look();
+  });
+  source.addEventListener("lagged", () => { if (!paused && firstPage()) look(); });
+  source.addEventListener("error", show);
+}
+
+function setPaused(next) {
+  paused = next;
+  show();
+  if (!paused) {
+    if (firstPage()) look();
+    else if (waiting > 0) location.assign("/");
+  }
+}
+
+live.hidden = false;
+pause.addEventListener("click", () => setPaused(!paused));
+listen();
+// A page that nobody sees does not hold a connection.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) { source?.close(); source = null; } else if (!source) listen();
+});
+
+document.getElementById("ack").addEventListener("change", (event) => event.target.form.requestSubmit());
+
+list.addEventListener("click", (event) => {
+  if (event.target.closest("a") || String(getSelection())) return;
+  const link = event.target.closest("tr[data-id]")?.querySelector("a");
+  if (!link) return;
+  if (event.metaKey || event.ctrlKey) open(link.href, "_blank", "noopener");
+  else link.click();
+});
+
+function step(by) {
+  const links = [...list.querySelectorAll("tr[data-id] .time a")];
+  if (links.length === 0) return;
+  const at = links.indexOf(document.activeElement?.closest("tr[data-id]")?.querySelector(".time a"));
+  const next = at < 0 ? (by > 0 ? 0 : links.length - 1) : at + by;
+  links[Math.max(0, Math.min(links.length - 1, next))].focus();
+}
+
+onKey({
+  "/": () => document.getElementById("q").select(),
+  ArrowDown: () => step(1),
+  ArrowUp: () => step(-1),
+  l: () => setPaused(!paused),
+});
+show();

@@ -1,0 +1,85 @@
+//! [`WebApp`]: what the pages are set up with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use medsynapse_broker::{Broker, Clock};
+use medsynapse_http::AllowedHosts;
+use tokio::sync::{Semaphore, watch};
+
+/// What the pages are set up with.
+#[derive(Clone)]
+pub struct WebApp {
+    /// Whose messages are shown.
+    pub broker: Arc<Broker>,
+    /// Tells the time on the wall, in which pages show times.
+    pub clock: Arc<dyn Clock>,
+    /// By which names the pages may be called.
+    pub hosts: AllowedHosts,
+    /// Where messages are taken over MLLP, for instance `127.0.0.1:2575`.
+    pub mllp_address: String,
+    /// Where the REST gateway is reached, for instance `http://127.0.0.1:3000`.
+    pub rest_url: String,
+    /// The version of the program.
+    pub version: String,
+    /// How much is shown, and to how many.
+    pub limits: WebLimits,
+    /// Becomes true when the server goes down: pages that listen are let go.
+    pub stop: watch::Receiver<bool>,
+}
+
+impl fmt::Debug for WebApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebApp")
+            .field("hosts", &self.hosts)
+            .field("mllp_address", &self.mllp_address)
+            .field("rest_url", &self.rest_url)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How much is shown, and to how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebLimits {
+    /// Rows on a page of the message list.
+    pub page_rows: u32,
+    /// Most pages that listen for events at a time.
+    pub listeners_max: usize,
+    /// Most entries that a list of the JSON API gives at a time.
+    pub api_entries_max: u32,
+}
+
+impl Default for WebLimits {
+    /// 50 rows, 64 listeners, 200 entries.
+    fn default() -> Self {
+        Self {
+            page_rows: 50,
+            listeners_max: 64,
+            api_entries_max: 200,
+        }
+    }
+}
+
+/// What the routes share.
+pub(crate) struct Shared {
+    pub(crate) app: WebApp,
+    pub(crate) listeners: Arc<Semaphore>,
+}
+
+/// What every page shows around its content.
+pub(crate) struct Frame {
+    pub(crate) mllp_address: String,
+    pub(crate) rest_url: String,
+    pub(crate) version: String,
+}
+
+impl Frame {
+    pub(crate) fn of(app: &WebApp) -> Self {
+        Self {
+            mllp_address: app.mllp_address.clone(),
+            rest_url: app.rest_url.trim_end_matches('/').to_owned(),
+            version: app.version.clone(),
+        }
+    }
+}

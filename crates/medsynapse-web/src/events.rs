@@ -1,0 +1,116 @@
+//! `GET /events`: tells pages that messages came in.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use medsynapse_broker::EventKind;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use crate::app::Shared;
+
+/// What comes within this time is told at once: a burst is one event, not thousands.
+const GATHER: Duration = Duration::from_millis(100);
+
+pub(crate) async fn events(State(shared): State<Arc<Shared>>) -> Response {
+    let Ok(place) = Arc::clone(&shared.listeners).try_acquire_owned() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "Too many pages listen.").into_response();
+    };
+    let listener = Listener {
+        events: shared.app.broker.subscribe(),
+        stop: shared.app.stop.clone(),
+        greeted: false,
+        _place: place,
+    };
+    let stream = stream::unfold(listener, |mut listener| async move {
+        let event = listener.next().await?;
+        Some((Ok::<_, Infallible>(event), listener))
+    });
+    Sse::new(stream)
+        .keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+        .into_response()
+}
+
+struct Listener {
+    events: Receiver<medsynapse_broker::Event>,
+    stop: watch::Receiver<bool>,
+    greeted: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What came in since a page was last told.
+#[derive(Default)]
+struct News {
+    count: u64,
+    last_id: i64,
+    lagged: bool,
+}
+
+impl News {
+    fn add(&mut self, kind: &EventKind) {
+        if let EventKind::MessageReceived { message_id } = kind {
+            self.count += 1;
+            self.last_id = self.last_id.max(*message_id);
+        }
+    }
+}
+
+impl Listener {
+    async fn next(&mut self) -> Option<Event> {
+        if !self.greeted {
+            self.greeted = true;
+            return Some(
+                Event::default()
+                    .event("ready")
+                    .data("{}")
+                    .retry(Duration::from_secs(2)),
+            );
+        }
+        loop {
+            let news = self.gather().await?;
+            if news.lagged {
+                // More came in than was kept for this page: it has to look for itself.
+                return Some(Event::default().event("lagged").data("{}"));
+            }
+            if news.count > 0 {
+                let data = serde_json::json!({ "count": news.count, "lastId": news.last_id });
+                return Some(Event::default().event("messages").data(data.to_string()));
+            }
+        }
+    }
+
+    /// Waits for something to happen, and a moment more.
+    async fn gather(&mut self) -> Option<News> {
+        let mut news = News::default();
+        tokio::select! {
+            () = stopped(&mut self.stop) => return None,
+            event = self.events.recv() => match event {
+                Ok(event) => news.add(&event.kind),
+                Err(RecvError::Lagged(_)) => news.lagged = true,
+                Err(RecvError::Closed) => return None,
+            },
+        }
+        tokio::time::sleep(GATHER).await;
+        loop {
+            match self.events.try_recv() {
+                Ok(event) => news.add(&event.kind),
+                Err(TryRecvError::Lagged(_)) => news.lagged = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return Some(news),
+            }
+        }
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        // Nobody is left who could stop it.
+        std::future::pending::<()>().await;
+    }
+}

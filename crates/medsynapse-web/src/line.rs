@@ -1,0 +1,222 @@
+//! [`Line`]: a segment as it stands in the message, its delimiters told apart.
+
+use hl7_message::{Charset, Location, Message, Segment, escape};
+
+use crate::names;
+use crate::text::{self, MARK, Piece};
+
+/// Most segments that are shown as they stand.
+const LINES_MAX: usize = 500;
+/// Most bytes of one field that are shown as they stand.
+const FIELD_BYTES_MAX: usize = 4_000;
+
+/// A segment as it stands.
+pub(crate) struct Line {
+    pub(crate) name: Vec<Piece>,
+    pub(crate) fields: Vec<Part>,
+}
+
+/// A field as it stands, with the delimiter before it.
+pub(crate) struct Part {
+    /// Its path; empty where it has none.
+    pub(crate) path: String,
+    /// Its path and name, to show on demand.
+    pub(crate) title: String,
+    pub(crate) before: &'static str,
+    pub(crate) pieces: Vec<Piece>,
+}
+
+/// The lines of a message, and how many more there are.
+pub(crate) fn lines(bytes: &[u8]) -> (Vec<Line>, usize) {
+    let Ok(message) = Message::parse(bytes) else {
+        return unreadable(bytes);
+    };
+    let charset = text::charset_of(&message);
+    let mut numbers = std::collections::HashMap::new();
+    let lines = message.segments().take(LINES_MAX).map(|segment| {
+        let at = segment.id().map(|id| {
+            let number: &mut u16 = numbers.entry(id).or_default();
+            *number = number.saturating_add(1);
+            Location::of(id).occurrence(*number)
+        });
+        line(segment, at, charset)
+    });
+    (
+        lines.collect(),
+        message.segment_count().saturating_sub(LINES_MAX),
+    )
+}
+
+fn line(segment: Segment<'_>, at: Option<Location>, charset: Charset) -> Line {
+    let mut name = Vec::new();
+    text::show(segment.name(), charset, &mut name);
+    let header = segment
+        .fields()
+        .next()
+        .is_some_and(|first| first.separators().field() != segment.separators().field());
+    let separator = delimiter(segment.separators().field());
+    let mut fields = Vec::new();
+    for (n, field) in segment.fields().enumerate() {
+        let at = at
+            .zip(u16::try_from(n + 1).ok())
+            .map(|(at, number)| at.at_field(number));
+        let path = at.map(|at| at.to_string()).unwrap_or_default();
+        let called = at.and_then(names::field).unwrap_or_default();
+        let mut pieces = Vec::new();
+        let bytes = field.as_bytes();
+        if header && n < 2 {
+            pieces.push(Piece::new(String::from_utf8_lossy(bytes), "sep"));
+        } else {
+            let shown = bytes.get(..FIELD_BYTES_MAX).unwrap_or(bytes);
+            inside(shown, *field.separators(), charset, &mut pieces);
+            if shown.len() < bytes.len() {
+                let more = bytes.len() - shown.len();
+                pieces.push(Piece::new(format!("{more} more bytes"), MARK));
+            }
+        }
+        let before = if header && n < 2 { "" } else { separator };
+        fields.push(Part {
+            title: format!("{path} {called}").trim().to_owned(),
+            path,
+            before,
+            pieces,
+        });
+    }
+    Line { name, fields }
+}
+
+/// A field with its delimiters and escape sequences told apart.
+fn inside(
+    bytes: &[u8],
+    separators: hl7_message::Separators,
+    charset: Charset,
+    out: &mut Vec<Piece>,
+) {
+    let cuts = |byte: u8| {
+        byte == separators.repetition()
+            || byte == separators.component()
+            || Some(byte) == separators.subcomponent()
+    };
+    for run in bytes.chunk_by(|a, b| !cuts(*a) && !cuts(*b)) {
+        if let [byte] = run
+            && cuts(*byte)
+        {
+            out.push(Piece::new(char::from(*byte), "sep"));
+            continue;
+        }
+        for token in escape::tokens(run, &separators) {
+            if let escape::Token::Text(plain) = token {
+                text::show(plain, charset, out);
+            } else {
+                let mut sequence = Vec::new();
+                token.write_to(&mut sequence, &separators);
+                out.push(Piece::new(String::from_utf8_lossy(&sequence), "esc"));
+            }
+        }
+    }
+}
+
+/// Bytes that are no message, line by line.
+fn unreadable(bytes: &[u8]) -> (Vec<Line>, usize) {
+    let all = bytes
+        .split(|byte| *byte == b'\r')
+        .filter(|line| !line.is_empty());
+    let mut lines = Vec::new();
+    for line in all.clone().take(LINES_MAX) {
+        let mut pieces = Vec::new();
+        let shown = line.get(..FIELD_BYTES_MAX).unwrap_or(line);
+        text::show(shown, Charset::UTF_8, &mut pieces);
+        if shown.len() < line.len() {
+            pieces.push(Piece::new(
+                format!("{} more bytes", line.len() - shown.len()),
+                MARK,
+            ));
+        }
+        let part = Part {
+            path: String::new(),
+            title: String::new(),
+            before: "",
+            pieces,
+        };
+        lines.push(Line {
+            name: Vec::new(),
+            fields: vec![part],
+        });
+    }
+    (lines, all.count().saturating_sub(LINES_MAX))
+}
+
+/// A delimiter as text: it is ASCII punctuation.
+fn delimiter(byte: u8) -> &'static str {
+    const ASCII: &str = "!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`\
+                         abcdefghijklmnopqrstuvwxyz{|}~";
+    let at = usize::from(byte).wrapping_sub(0x21);
+    ASCII.get(at..=at).unwrap_or("|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The line of a segment, pieces of a class in brackets.
+    #[track_caller]
+    fn check(segment: &[u8], shown: &str) {
+        let bytes = [b"MSH|^~\\&|\r", segment].concat();
+        let (lines, _) = lines(&bytes);
+        let line = &lines[1];
+        let text = |pieces: &[Piece]| -> String {
+            let piece = |p: &Piece| match p.class {
+                "" => p.text.clone(),
+                class => format!("<{class} {}>", p.text),
+            };
+            pieces.iter().map(piece).collect()
+        };
+        let fields = line
+            .fields
+            .iter()
+            .map(|f| format!("{}{}", f.before, text(&f.pieces)));
+        assert_eq!(
+            format!("{}{}", text(&line.name), fields.collect::<String>()),
+            shown
+        );
+    }
+
+    #[test]
+    fn delimiters_and_escapes_are_told_apart() {
+        check(b"PID|1||A^B&C~D", "PID|1||A<sep ^>B<sep &>C<sep ~>D");
+        check(
+            br"PID|a\T\b\.br\|^^",
+            r"PID|a<esc \T\>b<esc \.br\>|<sep ^><sep ^>",
+        );
+        check(b"PID|a\tb", "PID|a<np TAB>b");
+        check(b"ZZZ", "ZZZ");
+    }
+
+    #[test]
+    fn the_header_keeps_its_delimiters() {
+        let (lines, _) = lines(b"MSH|^~\\&|RIS\r");
+        let texts: Vec<_> = lines[0]
+            .fields
+            .iter()
+            .map(|f| f.pieces[0].text.as_str())
+            .collect();
+        assert_eq!(texts, ["|", "^~\\&", "RIS"]);
+        let before: Vec<_> = lines[0].fields.iter().map(|f| f.before).collect();
+        assert_eq!(before, ["", "", "|"]);
+        assert_eq!(lines[0].fields[2].title, "MSH-3 Sending application");
+    }
+
+    #[test]
+    fn delimiters_as_text() {
+        for byte in 0x21..0x7F_u8 {
+            assert_eq!(delimiter(byte), char::from(byte).to_string());
+        }
+    }
+
+    #[test]
+    fn long_fields_are_cut() {
+        let bytes = [b"MSH|^~\\&|\rOBX|".as_slice(), &[b'x'; 5000]].concat();
+        let (lines, _) = lines(&bytes);
+        assert_eq!(lines[1].fields[0].pieces[1].text, "1000 more bytes");
+    }
+}

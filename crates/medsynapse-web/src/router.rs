@@ -1,0 +1,35 @@
+//! [`router`]: the pages and what every request passes on its way to them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::routing::get;
+use medsynapse_http::{MessageLog, MessageLogPaths, check_host};
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::app::{Shared, WebApp};
+use crate::{assets, detail, error_page, events, headers, list};
+
+/// The pages.
+pub fn router(app: WebApp) -> Router {
+    let hosts = Arc::new(app.hosts.clone());
+    let log = MessageLog {
+        broker: Arc::clone(&app.broker),
+        clock: Arc::clone(&app.clock),
+        page_entries_max: app.limits.api_entries_max,
+    };
+    let listeners = Arc::new(Semaphore::new(app.limits.listeners_max));
+    Router::new()
+        .route("/", get(list::list))
+        .route("/messages/{id}", get(detail::detail))
+        .route("/events", get(events::events))
+        .route("/assets/{name}", get(assets::asset))
+        .fallback(error_page::not_found)
+        .with_state(Arc::new(Shared { app, listeners }))
+        .merge(log.router(MessageLogPaths::WEB))
+        .layer(from_fn_with_state(hosts, check_host))
+        .layer(CatchPanicLayer::custom(error_page::panicked))
+        .layer(map_response(headers::secure))
+}

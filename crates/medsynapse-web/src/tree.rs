@@ -1,0 +1,303 @@
+//! [`Branch`]: a segment with its fields and their parts, each under its path.
+
+use std::collections::HashMap;
+
+use hl7_message::{Charset, Field, Location, Message, Repetition, Subcomponent};
+use medsynapse_store::Note;
+
+use crate::names;
+use crate::text::{self, MARK, Piece};
+
+/// Most rows that a message is shown with.
+const ROWS_MAX: usize = 2_000;
+/// Most bytes of one leaf that are shown.
+const LEAF_BYTES_MAX: usize = 20_000;
+
+/// A segment.
+pub(crate) struct Branch {
+    pub(crate) path: String,
+    pub(crate) name: &'static str,
+    pub(crate) rows: Vec<Leaf>,
+    pub(crate) notes: Vec<Said>,
+}
+
+/// A field or a part of one.
+pub(crate) struct Leaf {
+    at: Location,
+    pub(crate) path: String,
+    pub(crate) depth: u8,
+    pub(crate) name: &'static str,
+    pub(crate) meaning: &'static str,
+    /// Empty where it has parts, which follow.
+    pub(crate) value: Vec<Piece>,
+    /// Whether it is `""`.
+    pub(crate) null: bool,
+    /// Whether it is not there at all, and only something is said about it.
+    pub(crate) missing: bool,
+    pub(crate) notes: Vec<Said>,
+}
+
+/// A finding or a warning.
+#[derive(Clone)]
+pub(crate) struct Said {
+    /// `bad` or `warn`.
+    pub(crate) tone: &'static str,
+    pub(crate) code: String,
+    pub(crate) path: String,
+    pub(crate) message: String,
+    /// Whether its place is shown.
+    pub(crate) placed: bool,
+}
+
+impl Said {
+    pub(crate) fn of(note: Note, tone: &'static str) -> Self {
+        Self {
+            tone,
+            code: note.code,
+            path: note.path,
+            message: note.message,
+            placed: false,
+        }
+    }
+}
+
+/// A message as a tree, and whether there is more of it.
+pub(crate) fn tree(message: &Message<'_>, said: &mut [Said]) -> (Vec<Branch>, bool) {
+    let charset = text::charset_of(message);
+    let mut numbers = HashMap::new();
+    let mut branches = Vec::new();
+    let mut room = ROWS_MAX;
+    for segment in message.segments() {
+        if room == 0 {
+            return (branches, true);
+        }
+        let Some(id) = segment.id() else { continue };
+        let number: &mut u16 = numbers.entry(id).or_default();
+        *number = number.saturating_add(1);
+        let at = Location::of(id).occurrence(*number);
+        let mut rows = Vec::new();
+        for (number, field) in (1..=u16::MAX).zip(segment.fields()) {
+            if !field.is_empty() {
+                in_field(field, at.at_field(number), charset, &mut rows);
+            }
+        }
+        rows.truncate(room);
+        room -= rows.len();
+        let name = names::segment(id).unwrap_or_default();
+        let mut branch = Branch {
+            path: at.to_string(),
+            name,
+            rows,
+            notes: Vec::new(),
+        };
+        for said in said.iter_mut() {
+            branch.take(at, said);
+        }
+        branches.push(branch);
+    }
+    (branches, false)
+}
+
+impl Branch {
+    /// Puts what is said about a place of this segment there.
+    fn take(&mut self, segment: Location, said: &mut Said) {
+        let Ok(at) = said.path.parse::<Location>() else {
+            return;
+        };
+        let here = Location::of(at.segment_id()).occurrence(at.occurrence_number());
+        if here != segment || said.placed {
+            return;
+        }
+        said.placed = true;
+        if at.field_number().is_none() {
+            self.notes.push(said.clone());
+            return;
+        }
+        // The first leaf of a field goes by the field's name where it is alone.
+        let field = here.at_field(at.field_number().unwrap_or_default());
+        let shorter = field.repetition(at.repetition_number());
+        let exact = self.rows.iter().position(|row| row.at == at);
+        let found = exact.or_else(|| {
+            self.rows
+                .iter()
+                .position(|row| row.at == shorter && at.component_number() == Some(1))
+        });
+        if let Some(row) = found.and_then(|index| self.rows.get_mut(index)) {
+            said.path.clone_from(&row.path);
+            row.notes.push(said.clone());
+            return;
+        }
+        let index = self.rows.iter().take_while(|row| row.at < at).count();
+        let mut row = Leaf::new(at, u8::from(at.component_number().unwrap_or(1) > 1));
+        row.missing = true;
+        row.notes.push(said.clone());
+        self.rows.insert(index, row);
+    }
+}
+
+impl Leaf {
+    fn new(at: Location, depth: u8) -> Self {
+        let field = Location::of(at.segment_id())
+            .occurrence(at.occurrence_number())
+            .at_field(at.field_number().unwrap_or_default());
+        let called = names::field(at).or_else(|| {
+            names::field(field).filter(|_| at.component_number().unwrap_or(1) == 1 && depth == 0)
+        });
+        Self {
+            at,
+            path: at.to_string(),
+            depth,
+            name: called.unwrap_or_default(),
+            meaning: "",
+            value: Vec::new(),
+            null: false,
+            missing: false,
+            notes: Vec::new(),
+        }
+    }
+
+    fn with(mut self, leaf: Subcomponent<'_>, charset: Charset) -> Self {
+        self.meaning = names::meaning(self.at).unwrap_or_default();
+        self.null = leaf.is_null();
+        let data = leaf.unescape();
+        let shown = data.get(..LEAF_BYTES_MAX).unwrap_or(&data);
+        text::show(shown, charset, &mut self.value);
+        if shown.len() < data.len() {
+            let more = data.len() - shown.len();
+            self.value
+                .push(Piece::new(format!("{more} more bytes"), MARK));
+        }
+        self
+    }
+}
+
+fn in_field(field: Field<'_>, at: Location, charset: Charset, rows: &mut Vec<Leaf>) {
+    for (number, repetition) in (1..=u16::MAX).zip(field.repetitions()) {
+        in_repetition(repetition, at.repetition(number), charset, rows);
+        if rows.len() > ROWS_MAX {
+            return;
+        }
+    }
+}
+
+fn in_repetition(repetition: Repetition<'_>, at: Location, charset: Charset, rows: &mut Vec<Leaf>) {
+    let simple = repetition.components().nth(1).is_none()
+        && repetition.first().as_bytes().len() == repetition.as_bytes().len();
+    if simple {
+        if !repetition.is_empty() {
+            rows.push(Leaf::new(at, 0).with(repetition.first(), charset));
+        }
+        return;
+    }
+    let mut head = Leaf::new(at, 0);
+    head.meaning = match names::meaning(at) {
+        // What belongs to the first component is said there.
+        Some(_) if names::meaning(at.component(1)).is_some() => "",
+        other => other.unwrap_or_default(),
+    };
+    rows.push(head);
+    for (number, component) in (1..=u16::MAX).zip(repetition.components()) {
+        let at = at.component(number);
+        if component.is_empty() {
+            continue;
+        }
+        let Some(_) = component.subcomponents().nth(1) else {
+            rows.push(Leaf::new(at, 1).with(component.first(), charset));
+            continue;
+        };
+        rows.push(Leaf::new(at, 1));
+        for (number, leaf) in (1..=u16::MAX).zip(component.subcomponents()) {
+            if !leaf.is_empty() {
+                rows.push(Leaf::new(at.subcomponent(number), 2).with(leaf, charset));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(segments: &str, said: &mut [Said]) -> Vec<String> {
+        let bytes = format!("MSH|^~\\&|\r{segments}");
+        let message = Message::parse(bytes.as_bytes()).unwrap();
+        let (branches, _) = tree(&message, said);
+        let rows = branches.iter().skip(1).flat_map(|branch| &branch.rows);
+        rows.map(|row| {
+            let value: String = row.value.iter().map(|piece| piece.text.as_str()).collect();
+            let notes: Vec<_> = row
+                .notes
+                .iter()
+                .map(|note| format!(" !{}", note.message))
+                .collect();
+            let notes = notes.concat();
+            let missing = if row.missing { " missing" } else { "" };
+            format!(
+                "{}{} {value} [{}]{missing}{notes}",
+                " ".repeat(row.depth.into()),
+                row.path,
+                row.meaning
+            )
+        })
+        .collect()
+    }
+
+    fn finding(path: &str) -> Said {
+        let note = Note {
+            code: "101".into(),
+            path: path.into(),
+            offset: None,
+            message: "no".into(),
+        };
+        Said::of(note, "bad")
+    }
+
+    #[test]
+    fn every_leaf_has_its_path() {
+        assert_eq!(
+            rows("PID|1||77~88||DOE^JANE&ANN", &mut []),
+            [
+                "PID-1 1 []",
+                "PID-3 77 [Patient ID]",
+                "PID-3[2] 88 []",
+                "PID-5  [Patient Name]",
+                " PID-5.1 DOE []",
+                " PID-5.2  []",
+                "  PID-5.2.1 JANE []",
+                "  PID-5.2.2 ANN []",
+            ]
+        );
+        assert_eq!(
+            rows("OBR|1|||CT1^CT CHEST", &mut []),
+            [
+                "OBR-1 1 []",
+                "OBR-4  []",
+                " OBR-4.1 CT1 [Scheduled Procedure Step ID]",
+                " OBR-4.2 CT CHEST [Scheduled Procedure Step Description]",
+            ]
+        );
+    }
+
+    #[test]
+    fn findings_stand_at_their_place() {
+        let mut said = [
+            finding("OBR-2.1"),
+            finding("OBR-24.1"),
+            finding("OBR-4.2"),
+            finding("ZDS-1"),
+        ];
+        assert_eq!(
+            rows("OBR|1|A||CT1||||||||||||||||||||||||||||||||X", &mut said),
+            [
+                "OBR-1 1 []",
+                "OBR-2 A [Accession Number] !no",
+                "OBR-4 CT1 [Scheduled Procedure Step ID]",
+                " OBR-4.2  [] missing !no",
+                "OBR-24.1  [] missing !no",
+                "OBR-36 X [Scheduled Procedure Step Start Date Time]",
+            ]
+        );
+        assert!(said[0].placed && !said[3].placed);
+        assert_eq!(said[0].path, "OBR-2");
+    }
+}

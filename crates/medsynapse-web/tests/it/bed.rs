@@ -1,0 +1,137 @@
+//! The pages on a free port over a database in a temporary directory, and a client for them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use chrono::DateTime;
+use medsynapse_broker::{Broker, BrokerConfig, ManualClock, Origin};
+use medsynapse_http::AllowedHosts;
+use medsynapse_store::{SqliteStore, Transport};
+use medsynapse_web::{WebApp, WebLimits, router};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+pub(crate) struct Bed {
+    pub(crate) address: SocketAddr,
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) stop: watch::Sender<bool>,
+    _directory: TempDir,
+}
+
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Bed {
+    pub(crate) async fn new() -> Self {
+        Self::with(WebLimits::default()).await
+    }
+
+    pub(crate) async fn with(limits: WebLimits) -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+        let now = DateTime::parse_from_rfc3339("2023-06-14T13:14:16Z")
+            .unwrap()
+            .to_utc();
+        let clock = Arc::new(ManualClock::at(now));
+        let broker = Broker::start(store, BrokerConfig::default(), clock.clone()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let app = WebApp {
+            broker: Arc::clone(&broker),
+            clock,
+            hosts: AllowedHosts::default(),
+            mllp_address: "127.0.0.1:2575".into(),
+            rest_url: "http://127.0.0.1:3000/".into(),
+            version: "1.2.3".into(),
+            limits,
+            stop: stopped,
+        };
+        tokio::spawn(async move { axum::serve(listener, router(app)).await.unwrap() });
+        Self {
+            address,
+            broker,
+            stop,
+            _directory: directory,
+        }
+    }
+
+    pub(crate) async fn open(&self, path: &str, headers: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let host = if headers.contains("Host:") {
+            ""
+        } else {
+            "Host: localhost\r\n"
+        };
+        let request = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n{host}{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    }
+
+    pub(crate) async fn get_with(&self, path: &str, headers: &str) -> Reply {
+        let mut answer = Vec::new();
+        self.open(path, headers)
+            .await
+            .read_to_end(&mut answer)
+            .await
+            .unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Reply {
+            status,
+            head: head.to_ascii_lowercase(),
+            body: body.to_owned(),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.get_with(path, "").await
+    }
+
+    pub(crate) async fn send(&self, message: &[u8]) {
+        let origin = Origin {
+            transport: Transport::Mllp,
+            peer: "127.0.0.1:50000".into(),
+        };
+        self.broker
+            .receive(message.to_vec().into(), origin)
+            .await
+            .unwrap();
+    }
+}
+
+impl Reply {
+    /// The text of the page without its markup.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        let mut inside = false;
+        for c in self.body.chars() {
+            match c {
+                '<' => inside = true,
+                '>' => inside = false,
+                _ if !inside => text.push(c),
+                _ => {}
+            }
+        }
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+pub(crate) fn order(n: u32) -> Vec<u8> {
+    format!(
+        "MSH|^~\\&|RIS|HOSPITAL|PACS_APP|PACS_FACILITY|20230614131415||ORM^O01|MSG{n}|P|2.3\r\
+         PID|1||PAT{}||SMITH^JOHN||19800101|M\r\
+         PV1|1|O\r\
+         ORC|NW\r\
+         OBR|1|ACC{n}||CT123^CT CHEST|ROUTINE||||||||||CT CHEST|||CT1|RP1||CT1|||CT|||||||||||\
+         |20230614132030\r",
+        n % 10
+    )
+    .into_bytes()
+}

@@ -1,0 +1,93 @@
+//! `GET /messages/{id}`.
+
+use crate::bed::{Bed, order};
+
+#[tokio::test]
+async fn everything_that_is_known_of_a_message() {
+    let bed = Bed::new().await;
+    for n in 1..=3 {
+        bed.send(&order(n)).await;
+    }
+    let page = bed.get("/messages/2").await;
+    assert_eq!(page.status, 200);
+    let text = page.text();
+    for said in [
+        "New order ORM^O01",
+        "AA accepted Order registered.",
+        "Patient SMITH, JOHN",
+        "Accession number ACC2",
+        "Sender RIS · HOSPITAL",
+        "Came in by MLLP from 127.0.0.1:50000",
+        "OBR-21 Filler field 2 CT1 Scheduled Station AE Title",
+        "PID-5.2 Given name JOHN",
+        "MSA|AA|MSG2|Order registered.",
+        "&#34;format&#34;: &#34;hl7v2-raw/1&#34;",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(
+        page.body.contains("href=\"/messages/3\"") && page.body.contains("href=\"/messages/1\"")
+    );
+    assert!(page.body.contains("href=\"/?q=acc:ACC2\""));
+    assert!(
+        page.body
+            .contains("<span data-path=\"PID-5\" title=\"PID-5 Patient name\">")
+    );
+    let first = bed.get("/messages/1").await;
+    assert!(first.body.contains("<span class=\"off\">Older</span>"));
+}
+
+#[tokio::test]
+async fn findings_stand_at_their_place() {
+    let bed = Bed::new().await;
+    let message = String::from_utf8(order(1)).unwrap();
+    bed.send(
+        message
+            .replace("|CT1|RP1|", "||RP1|")
+            .replace("PV1|1|O\r", "ZXY|1\r")
+            .as_bytes(),
+    )
+    .await;
+    let page = bed.get("/messages/1").await;
+    let text = page.text();
+    assert!(text.contains("AR rejected Missing OBR-18"), "{text}");
+    assert!(
+        page.body
+            .contains("<a class=\"path\" href=\"#at-OBR-18.1\">"),
+        "{}",
+        page.body
+    );
+    assert!(page.body.contains("<tr id=\"at-OBR-18.1\""));
+    assert!(text.contains("not sent"));
+    assert!(text.contains("Warning: "), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_shown_as_it_is() {
+    let bed = Bed::new().await;
+    bed.send(b"PID|1\rfree\x00text\xFF").await;
+    let page = bed.get("/messages/1").await;
+    let text = page.text();
+    assert!(
+        text.contains("Unreadable") && text.contains("PID|1"),
+        "{text}"
+    );
+    assert!(
+        page.body
+            .contains("free<span class=\"np\">0x00</span>text<span class=\"np\">0xFF</span>")
+    );
+    assert!(!text.contains("Fields"));
+}
+
+#[tokio::test]
+async fn large_messages_are_cut() {
+    let bed = Bed::new().await;
+    let mut message = order(1);
+    for n in 0..3_000 {
+        message.extend_from_slice(format!("NTE|{n}||{}\r", "x".repeat(300)).as_bytes());
+    }
+    bed.send(&message).await;
+    let page = bed.get("/messages/1").await;
+    assert!(page.body.len() < 2_000_000, "{}", page.body.len());
+    assert!(page.text().contains("2505 more segments"));
+}

@@ -1,0 +1,8 @@
+#![cfg(test)]
+//! The pages over real sockets and a real database.
+
+mod bed;
+mod detail;
+mod hostile;
+mod list;
+mod live;
