@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use hl7_message::{Charset, Timestamp};
-use medsynapse::synth::{Edit, Kind, Scenario};
+use medsynapse::synth::{Conformance, Edit, Kind, Scenario};
 
 use crate::units;
 
@@ -20,6 +20,8 @@ Examples:
     hl7-generator --total 600 --rate 10/s --output - | hl7-sender --input -
   One patient for all, and a name with an umlaut:
     hl7-generator --types orm --set PID-3=PAT1 --set PID-5.1=MÜLLER --charset utf-8
+  Messages that a broker must refuse, and what it should answer to each:
+    hl7-generator --profile violations --count 40 --output bad.txt --expected answers.ndjson
 
 Exit codes: 0 all messages written, 2 wrong options, or output that cannot be written.";
 
@@ -73,6 +75,13 @@ pub(crate) struct MessageArgs {
     #[arg(long, value_name = "PLACE=VALUE")]
     pub(crate) set: Vec<Edit>,
 
+    /// Write each message by this template instead: a text in the syntax of Jinja.
+    ///
+    /// `{{ field("PID-5.1") }}` is a value of the generated message, escaped as it is there; also
+    /// `control_id`, `accession_number`, `patient_id`, `type` and `number`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) template: Option<PathBuf>,
+
     /// The character set: ascii, utf-8, 8859/1 to 8859/9 or 8859/15. Names of people follow it.
     #[arg(long, value_name = "NAME", default_value = "ascii", value_parser = charset)]
     pub(crate) charset: Charset,
@@ -94,6 +103,12 @@ pub(crate) struct StoryArgs {
     /// How the messages hang together.
     #[arg(long, value_name = "NAME", value_enum, default_value_t = ScenarioName::Workflow)]
     pub(crate) scenario: ScenarioName,
+
+    /// How well the messages keep to the rules of the broker.
+    ///
+    /// What it should answer to odd and to wrong messages is written beside them, see --expected.
+    #[arg(long, value_name = "NAME", value_enum, default_value_t = ProfileName::Conformant)]
+    pub(crate) profile: ProfileName,
 
     /// Keep to the strict reading of the conformance statement: updates as NW, never as XO.
     #[arg(long)]
@@ -134,6 +149,9 @@ pub(crate) struct OutputArgs {
     pub(crate) format: Format,
 
     /// Write what a broker should answer to each message: one JSON object a line.
+    ///
+    /// With --profile violations it is written anyway, to the output's name with
+    /// `.expected.ndjson` behind.
     #[arg(long, value_name = "FILE")]
     pub(crate) expected: Option<PathBuf>,
 
@@ -216,6 +234,27 @@ impl From<ScenarioName> for Scenario {
         match name {
             ScenarioName::Workflow => Self::Workflow,
             ScenarioName::Independent => Self::Independent,
+        }
+    }
+}
+
+/// A profile on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProfileName {
+    /// As the conformance statement has it: every message is accepted
+    Conformant,
+    /// Odd and accepted: other delimiters, extra segments, nulls, long fields and the like
+    EdgeCases,
+    /// Refused: each message stands alone and breaks one rule
+    Violations,
+}
+
+impl From<ProfileName> for Conformance {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::Conformant => Self::Conformant,
+            ProfileName::EdgeCases => Self::EdgeCases,
+            ProfileName::Violations => Self::Violations,
         }
     }
 }

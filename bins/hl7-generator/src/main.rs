@@ -4,13 +4,14 @@ mod cli;
 mod output;
 mod plan;
 mod run;
+mod template;
 mod units;
 
 use std::io;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use medsynapse::synth::Kind;
+use medsynapse::synth::{Conformance, Kind};
 use serde_json::json;
 
 use crate::cli::{Cli, Command};
@@ -62,6 +63,14 @@ fn tell(cli: &Cli, plan: &Plan, done: &Done) {
     for edit in &done.unused {
         let at = edit.location();
         anstream::eprintln!("warning: no message has the segment of {at}: nothing was set");
+    }
+    if let Some(expected) = plan.expected.as_ref().filter(|_| !cli.output.quiet) {
+        anstream::eprintln!("what a broker should answer is in {}", expected.display());
+    }
+    if plan.expected.is_none() && plan.options.conformance == Conformance::Violations {
+        anstream::eprintln!(
+            "to have the answers that a broker should give, name a file with --expected"
+        );
     }
     let total = done.counts.total();
     if cli.output.verbose > 0 {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use chrono::{Datelike, Local, Timelike};
 use hl7_message::{Charset, Timestamp};
-use medsynapse::synth::{Counts, Edit, Options};
+use medsynapse::synth::{Conformance, Counts, Edit, Options};
 
 use crate::cli::{Cli, Format, Type};
 use crate::output::is_stdout;
@@ -28,6 +28,7 @@ pub(crate) struct Plan {
     pub(crate) counts: Counts,
     pub(crate) options: Options,
     pub(crate) edits: Vec<Edit>,
+    pub(crate) template: Option<PathBuf>,
     pub(crate) format: Format,
     pub(crate) output: PathBuf,
     pub(crate) expected: Option<PathBuf>,
@@ -50,6 +51,9 @@ impl Plan {
         {
             bail!("--format ndjson is written in UTF-8: leave out --charset, or use utf-8");
         }
+        if messages.template.is_some() && charset != Charset::ASCII && charset != Charset::UTF_8 {
+            bail!("--template is written in UTF-8: leave out --charset, or use utf-8");
+        }
         let mut path = output.output.clone();
         if output.format == Format::Dir {
             if is_stdout(&path) {
@@ -58,6 +62,13 @@ impl Plan {
             if path.as_os_str() == "sample_messages.txt" {
                 path = "sample_messages".into();
             }
+        }
+        let conformance = Conformance::from(story.profile);
+        let mut expected = output.expected.clone();
+        if expected.is_none() && conformance == Conformance::Violations && !is_stdout(&path) {
+            let mut name = path.clone().into_os_string();
+            name.push(".expected.ndjson");
+            expected = Some(name.into());
         }
         if output.expected.as_deref().is_some_and(is_stdout) && is_stdout(&path) {
             bail!("--output and --expected cannot both be standard output: name a file for one");
@@ -84,12 +95,14 @@ impl Plan {
                 receiving_facility: story.receiving_facility.clone(),
                 charset,
                 scenario: story.scenario.into(),
+                conformance,
                 strict: story.strict,
             },
             edits: messages.set.clone(),
+            template: messages.template.clone(),
             format: output.format,
             output: path,
-            expected: output.expected.clone(),
+            expected,
             rate: output.rate,
         })
     }

@@ -11,6 +11,7 @@ use medsynapse::synth::{Counts, Edit, Generated, Synth};
 
 use crate::output::{Answers, Output};
 use crate::plan::Plan;
+use crate::template::Template;
 
 /// Runs that are shorter show no progress.
 const PROGRESS_FROM: u64 = 20_000;
@@ -28,6 +29,7 @@ pub(crate) struct Done {
 
 /// Makes and writes all messages. A reader that goes away early ends the run without an error.
 pub(crate) fn run(plan: &Plan, quiet: bool) -> anyhow::Result<Done> {
+    let template = plan.template.as_deref().map(Template::open).transpose()?;
     let mut output = Output::open(&plan.output, plan.format)?;
     let mut answers = plan.expected.as_deref().map(Answers::open).transpose()?;
     let progress = progress(plan, quiet);
@@ -40,6 +42,9 @@ pub(crate) fn run(plan: &Plan, quiet: bool) -> anyhow::Result<Done> {
     };
     let mut written = 0_u64;
     for mut generated in synth.story(plan.counts) {
+        if let Some(template) = &template {
+            generated.bytes = template.apply(&generated, written + 1)?;
+        }
         edit(&mut generated, &plan.edits, &mut done.unused)?;
         if let Some(rate) = plan.rate {
             output.flush().or_else(gone).context("cannot write")?;
@@ -88,13 +93,14 @@ fn gone(error: io::Error) -> io::Result<()> {
 
 fn edit(generated: &mut Generated, edits: &[Edit], unused: &mut Vec<Edit>) -> anyhow::Result<()> {
     for edit in edits {
-        if !unused.is_empty()
-            && let Ok(message) = Message::parse(&generated.bytes)
-            && edit.concerns(&message)
-        {
+        // What is no message on purpose has no places.
+        let Ok(message) = Message::parse(&generated.bytes) else {
+            return Ok(());
+        };
+        if edit.concerns(&message) {
             unused.retain(|other| other != edit);
+            generated.bytes = edit.apply(&generated.bytes)?;
         }
-        generated.bytes = edit.apply(&generated.bytes)?;
     }
     Ok(())
 }

@@ -169,6 +169,76 @@ fn quiet_and_verbose() {
 }
 
 #[test]
+fn violations_come_with_the_answers_that_they_deserve() {
+    let program = Program::new();
+    let run = program.ok("--profile violations --seed 1 --count 40 --types orm");
+    assert!(
+        run.stderr.contains("sample_messages.txt.expected.ndjson"),
+        "{}",
+        run.stderr
+    );
+    let answers = program.read("sample_messages.txt.expected.ndjson");
+    let answers: Vec<serde_json::Value> = answers
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(answers.len(), 40);
+    assert!(answers.iter().all(|answer| answer["code"] == "AR"));
+    let modality = answers
+        .iter()
+        .find(|answer| answer["rule"] == "missing-modality")
+        .unwrap();
+    assert_eq!(modality["text"], "Missing OBR-24");
+    assert!(answers.iter().any(|answer| answer["text"].is_null()));
+
+    // Where standard output is taken, the answers go where they are told to go.
+    program.ok("--profile violations --output - --expected answers.ndjson");
+    assert_eq!(program.read("answers.ndjson").lines().count(), 20);
+}
+
+#[test]
+fn edge_cases_are_named() {
+    let program = Program::new();
+    program.ok("--profile edge-cases --seed 1 --count 40 --expected answers.ndjson");
+    let answers = program.read("answers.ndjson");
+    assert!(answers.lines().all(|line| line.contains(r#""code":"AA""#)));
+    assert!(answers.contains(r#""rule":"other-delimiters""#));
+    program.refused(
+        "--profile odd",
+        "possible values: conformant, edge-cases, violations",
+    );
+}
+
+#[test]
+fn values_can_be_set_in_violations() {
+    let program = Program::new();
+    program.ok("--profile violations --count 40 --set MSH-3=X");
+}
+
+#[test]
+fn a_template_shapes_the_messages() {
+    let program = Program::new();
+    let template = "MSH|^~\\&|LAB|L|||{{ field('MSH-7') }}||ORM^O01|{{ control_id }}|P|2.3\n\
+                    PID|1||{{ patient_id }}||{{ field('PID-5') }}\nZXX|{{ number }}\n";
+    std::fs::write(program.path("order.hl7"), template).unwrap();
+    let run = program.ok("--template order.hl7 --types orm --count 3 --output - --set PID-8=F");
+    let messages = messages(&run.text());
+    assert_eq!(messages.len(), 3);
+    assert!(messages[2].starts_with("MSH|^~\\&|LAB|L|") && messages[2].ends_with("\rZXX|3\r"));
+    assert!(messages[0].contains("|||F\r"));
+
+    std::fs::write(program.path("bad.hl7"), "PID|1").unwrap();
+    program.refused("--template bad.hl7", "begin it with an MSH segment");
+    std::fs::write(program.path("bad.hl7"), "MSH|^~\\&|{{ x }").unwrap();
+    program.refused("--template bad.hl7", "in the template bad.hl7: line 1");
+    program.refused("--template none.hl7", "cannot read the template none.hl7");
+    program.refused(
+        "--template order.hl7 --charset 8859/1",
+        "leave out --charset",
+    );
+}
+
+#[test]
 fn a_rate_takes_its_time() {
     let program = Program::new();
     let begin = Instant::now();

@@ -118,11 +118,11 @@ impl Edit {
     pub fn apply(&self, bytes: &[u8]) -> Result<Vec<u8>, InvalidEdit> {
         let message = Message::parse(bytes).map_err(|_| InvalidEdit::Message)?;
         let name = message.header().character_set().first();
-        let charset = if name.is_empty() {
-            Charset::UTF_8
-        } else {
-            Charset::from_msh18(name.as_bytes()).map_err(|_| InvalidEdit::Message)?
-        };
+        // A set that nobody knows is there on purpose, and no reason to stop.
+        let known = Some(name).filter(|name| !name.is_empty());
+        let charset = known
+            .and_then(|name| Charset::from_msh18(name.as_bytes()).ok())
+            .unwrap_or(Charset::UTF_8);
         let value = charset
             .encode(&self.value)
             .map_err(|_| InvalidEdit::Charset(self.location, charset))?;

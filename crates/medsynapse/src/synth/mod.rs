@@ -27,6 +27,7 @@
 mod clock;
 mod department;
 mod dice;
+mod edge_cases;
 mod edit;
 mod generated;
 mod ids;
@@ -40,6 +41,8 @@ mod reports;
 mod scribe;
 mod sheet;
 mod story;
+mod surgery;
+mod violations;
 
 use hl7_message::{Charset, Timestamp};
 
@@ -64,6 +67,19 @@ pub enum Scenario {
     Independent,
 }
 
+/// How well the messages keep to the rules of the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Conformance {
+    /// As the conformance statement has it.
+    #[default]
+    Conformant,
+    /// Odd and accepted: other delimiters, extra segments, nulls, long fields and the like. Each
+    /// message shows one oddity, which [`Expected::rule`] names.
+    EdgeCases,
+    /// Refused: each message stands alone and breaks one rule, which [`Expected::rule`] names.
+    Violations,
+}
+
 /// Who sends, and what the messages are like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -80,6 +96,8 @@ pub struct Options {
     pub charset: Charset,
     /// How they hang together.
     pub scenario: Scenario,
+    /// How well they keep to the rules.
+    pub conformance: Conformance,
     /// Stay within the strict reading of the conformance statement: no XO.
     pub strict: bool,
 }
@@ -93,6 +111,7 @@ impl Default for Options {
             receiving_facility: "PACS_FACILITY".into(),
             charset: Charset::ASCII,
             scenario: Scenario::default(),
+            conformance: Conformance::default(),
             strict: false,
         }
     }
@@ -110,6 +129,8 @@ pub struct Synth {
     next_patient: u64,
     next_order: u64,
     next_admission: u64,
+    /// How many messages of each type were made odd or wrong.
+    turns: [usize; Kind::COUNT],
 }
 
 impl Synth {
@@ -125,8 +146,21 @@ impl Synth {
             next_patient: 1,
             next_order: 1,
             next_admission: 1,
+            turns: [0; Kind::COUNT],
             options,
         }
+    }
+
+    /// The names of the rules that [`Conformance::Violations`] breaks, in the order in which
+    /// messages of this type break them.
+    ///
+    /// ```
+    /// use medsynapse::synth::{Kind, Synth};
+    ///
+    /// assert!(Synth::rules(Kind::Order).any(|rule| rule == "missing-modality"));
+    /// ```
+    pub fn rules(kind: Kind) -> impl Iterator<Item = &'static str> {
+        violations::rules(kind)
     }
 
     /// The next messages of the story, as many of each type as `counts` say, in an order that a

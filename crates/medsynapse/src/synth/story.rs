@@ -7,7 +7,7 @@ use super::patient::Patient;
 use super::people::Sex;
 use super::procedures::{PROCEDURES, Procedure, Who};
 use super::scribe::Subject;
-use super::{Scenario, Synth};
+use super::{Conformance, Scenario, Synth, edge_cases, violations};
 
 /// The messages of a story; made by [`Synth::story`].
 #[derive(Debug)]
@@ -401,10 +401,15 @@ impl Iterator for Story<'_> {
     fn next(&mut self) -> Option<Generated> {
         let kind = self.draw()?;
         self.tick();
-        let generated = match self.synth.options.scenario {
-            Scenario::Workflow => self.of_workflow(kind),
-            Scenario::Independent => self.of_its_own(kind),
+        let options = &self.synth.options;
+        let alone = options.scenario == Scenario::Independent
+            || options.conformance == Conformance::Violations;
+        let mut generated = if alone {
+            self.of_its_own(kind)
+        } else {
+            self.of_workflow(kind)
         };
+        self.synth.twist(&mut generated);
         self.left.take(generated.kind);
         Some(generated)
     }
@@ -416,6 +421,24 @@ impl Iterator for Story<'_> {
 }
 
 impl Synth {
+    /// Makes a message as odd or as wrong as the options say.
+    fn twist(&mut self, generated: &mut Generated) {
+        let Some(turn) = self.turns.get_mut(generated.kind as usize) else {
+            return;
+        };
+        match self.options.conformance {
+            Conformance::Conformant => {}
+            Conformance::EdgeCases => {
+                edge_cases::make_odd(generated, *turn, self.options.strict);
+                *turn += 1;
+            }
+            Conformance::Violations => {
+                violations::break_rule(generated, *turn);
+                *turn += 1;
+            }
+        }
+    }
+
     /// Somebody who comes for the first time, and what for.
     fn newcomer(&mut self) -> (u64, Patient, &'static Procedure) {
         let procedure = self

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use hl7_message::{Charset, Message};
+use hl7_message::{AckCode, Charset, Message};
 use proptest::prelude::*;
 
 use super::*;
@@ -32,8 +32,12 @@ impl Broker {
             generated.control_id.as_bytes()
         );
         let interpretation = interpret(&message, profile);
-        assert_eq!(interpretation.warnings, []);
-        let change = interpretation.outcome.unwrap();
+        if generated.expected.rule == "conformant" {
+            assert_eq!(interpretation.warnings, []);
+        }
+        let change = interpretation
+            .outcome
+            .unwrap_or_else(|refusal| panic!("{generated:?}: {refusal}"));
         let effect = self.apply(change);
         assert_eq!(effect.code(), generated.expected.code);
         if let Some(text) = &generated.expected.text {
@@ -214,6 +218,61 @@ fn messages_that_stand_alone_are_taken() {
     let effects = all_accepted(5, &options, Counts::each(&Kind::ALL, 200));
     assert_eq!(effects.get("Order registered."), Some(&200));
     assert_eq!(effects.get("Report registered."), Some(&200));
+}
+
+#[test]
+fn odd_messages_are_taken() {
+    for strict in [false, true] {
+        let options = Options {
+            conformance: Conformance::EdgeCases,
+            strict,
+            ..Options::default()
+        };
+        let counts = Counts::each(&Kind::MESSAGES, 100);
+        all_accepted(1, &options, counts);
+        if !strict {
+            let made = run(1, options, counts);
+            for rule in edge_cases::rules() {
+                assert!(
+                    made.iter().any(|generated| generated.expected.rule == rule),
+                    "{rule}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn each_violation_gets_the_answer_that_its_rule_asks_for() {
+    let options = Options {
+        conformance: Conformance::Violations,
+        ..Options::default()
+    };
+    let mut found = BTreeSet::new();
+    for generated in run(1, options, Counts::each(&Kind::MESSAGES, 40)) {
+        let refusal = match Message::parse(&generated.bytes) {
+            Err(_) => None,
+            Ok(message) => match interpret(&message, &Profile::default()).outcome {
+                Err(rejection) => Some(rejection.text),
+                Ok(change) => {
+                    let effect = Broker::default().apply(change);
+                    assert_eq!(effect.code(), AckCode::ApplicationReject, "{generated:?}");
+                    Some(effect.text())
+                }
+            },
+        };
+        assert_eq!(generated.expected.code, AckCode::ApplicationReject);
+        if let Some(text) = &generated.expected.text {
+            assert_eq!(refusal.as_deref(), Some(&**text), "{generated:?}");
+        }
+        found.insert(generated.expected.rule);
+    }
+    assert!(
+        Kind::MESSAGES
+            .into_iter()
+            .flat_map(Synth::rules)
+            .all(|rule| found.contains(rule))
+    );
 }
 
 #[test]
