@@ -25,7 +25,9 @@
 //! ```
 
 mod clock;
+mod cultures;
 mod department;
+mod desk;
 mod dice;
 mod edge_cases;
 mod edit;
@@ -43,6 +45,7 @@ mod sheet;
 mod story;
 mod surgery;
 mod violations;
+mod workflow;
 
 use hl7_message::{Charset, Timestamp};
 
