@@ -6,8 +6,9 @@ use core::fmt;
 use core::ops::Range;
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 
+use crate::bitmap::position_of_nth;
 use crate::escape;
 use crate::separators::Separators;
 
@@ -172,10 +173,22 @@ impl<'a> Component<'a> {
     }
 }
 
+/// Where a byte stands. Most parts are a few bytes long: a loop is done before a search begins.
+#[inline]
+pub(crate) fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
+    const SHORT: usize = 16;
+    let (near, far) = bytes.split_at(bytes.len().min(SHORT));
+    match near.iter().position(|&found| found == byte) {
+        Some(at) => Some(at),
+        None if far.is_empty() => None,
+        None => memchr(byte, far).map(|at| SHORT + at),
+    }
+}
+
 /// What stands before the first `separator`.
 #[inline]
 fn head(bytes: &[u8], separator: u8) -> &[u8] {
-    let end = memchr(separator, bytes).unwrap_or(bytes.len());
+    let end = find(separator, bytes).unwrap_or(bytes.len());
     bytes.get(..end).unwrap_or_default()
 }
 
@@ -209,7 +222,7 @@ impl<'a> Pieces<'a> {
     /// Steps over `count` parts, at least one; `None` where there are no more after them.
     pub(crate) fn step_over(&mut self, count: usize) -> Option<()> {
         let rest = self.rest?;
-        let Some(at) = memchr_iter(self.separator, rest).nth(count - 1) else {
+        let Some(at) = position_of_nth(rest, self.separator, count - 1) else {
             self.rest = None;
             return None;
         };
@@ -226,7 +239,7 @@ impl<'a> Iterator for Pieces<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let rest = self.rest?;
         let offset = self.offset;
-        if let Some(at) = memchr(self.separator, rest) {
+        if let Some(at) = find(self.separator, rest) {
             self.rest = rest.get(at + 1..);
             self.offset = offset + at + 1;
             Some((rest.get(..at).unwrap_or_default(), offset))

@@ -5,6 +5,7 @@ pub mod escape;
 
 mod ack;
 mod batch;
+mod bitmap;
 #[cfg(feature = "charset")]
 mod charset;
 mod error;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use memchr::{memchr_iter, memchr2_iter};
+use memchr::{memchr_iter, memchr2, memchr2_iter};
 
 use crate::combinators;
 use crate::error::{ParseError, ParseErrorKind};
@@ -113,22 +113,33 @@ impl<'a> Message<'a> {
         }
         let start = preamble(bytes);
         let body = bytes.get(start..).unwrap_or_default();
-        let separators = combinators::separators(body).map_err(|(kind, field, offset)| {
-            let kind = if kind == ParseErrorKind::NoHeader {
-                classify(bytes, body)
-            } else {
-                kind
-            };
-            at_msh(kind, field, start + offset)
-        })?;
-        let end = start + epilogue(body);
-        let (table, line_end) = cut(bytes, start, end, limits.segments_max)?;
-        Ok(Self {
+        // The delimiters that nearly every message declares need no reading.
+        let separators = if body.starts_with(br"MSH|^~\&|") {
+            Separators::DEFAULT
+        } else {
+            combinators::separators(body).map_err(|(kind, field, offset)| {
+                let kind = if kind == ParseErrorKind::NoHeader {
+                    classify(bytes, body)
+                } else {
+                    kind
+                };
+                at_msh(kind, field, start + offset)
+            })?
+        };
+        let body = body.get(..epilogue(body)).unwrap_or_default();
+        let cutter = Cutter {
+            body,
+            start,
+            segments_max: limits.segments_max,
+        };
+        let mut message = Self {
             bytes,
             separators,
-            line_end,
-            table,
-        })
+            line_end: LineEnd::Missing,
+            table: SegmentTable::default(),
+        };
+        message.line_end = cutter.cut(&mut message.table)?;
+        Ok(message)
     }
 
     /// The input, as it was given.
@@ -328,7 +339,11 @@ fn at_msh(kind: ParseErrorKind, field: u16, offset: usize) -> ParseError {
 }
 
 /// How many bytes stand before the message: byte order mark, white space, MLLP start block.
+#[inline]
 fn preamble(bytes: &[u8]) -> usize {
+    if let Some(b'M') = bytes.first() {
+        return 0;
+    }
     let mark = if bytes.starts_with(b"\xEF\xBB\xBF") {
         3
     } else {
@@ -362,81 +377,94 @@ fn classify(input: &[u8], body: &[u8]) -> ParseErrorKind {
 }
 
 /// Records where each segment begins and ends.
-fn cut(
-    bytes: &[u8],
-    start: usize,
-    end: usize,
-    segments_max: usize,
-) -> Result<(SegmentTable, LineEnd), ParseError> {
-    let body = bytes.get(start..end).unwrap_or_default();
-    let line_end = match memchr::memchr2(b'\r', b'\n', body) {
-        None => LineEnd::Missing,
-        Some(at) => match body.get(at..) {
-            Some([b'\r', b'\n', ..]) => LineEnd::CrLf,
-            Some([b'\r', ..]) => LineEnd::Cr,
-            _ => LineEnd::Lf,
-        },
-    };
-    let mut cutter = Cutter {
-        body,
-        start,
-        from: 0,
-        table: SegmentTable::default(),
-        segments_max,
-    };
-    if matches!(line_end, LineEnd::Lf | LineEnd::CrLf) {
-        for at in memchr2_iter(b'\r', b'\n', body) {
-            cutter.end_at(at)?;
-        }
-    } else {
-        for at in memchr_iter(b'\r', body) {
-            cutter.end_at(at)?;
-        }
-    }
-    // An LF behind everything is a line end that a file or an editor added.
-    let last = body.len() - body.iter().rev().take_while(|&&byte| byte == b'\n').count();
-    cutter.end_at(last.max(cutter.from))?;
-    Ok((cutter.table, line_end))
-}
-
 struct Cutter<'a> {
     body: &'a [u8],
     start: usize,
-    from: usize,
-    table: SegmentTable,
     segments_max: usize,
 }
 
 impl Cutter<'_> {
+    /// Cuts the body into `table`; gives what ends the segments.
     #[inline]
-    fn end_at(&mut self, at: usize) -> Result<(), ParseError> {
-        let mut from = self.from;
+    fn cut(&self, table: &mut SegmentTable) -> Result<LineEnd, ParseError> {
+        let Some(first) = memchr2(b'\r', b'\n', self.body) else {
+            self.segment(0, self.body.len(), table)?;
+            return Ok(LineEnd::Missing);
+        };
+        let line_end = match self.body.get(first..) {
+            Some([b'\r', b'\n', ..]) => LineEnd::CrLf,
+            Some([b'\r', ..]) => LineEnd::Cr,
+            _ => LineEnd::Lf,
+        };
+        self.segment(0, first, table)?;
+        let mut from = first + 1;
+        let rest = self.body.get(from..).unwrap_or_default();
+        let base = from;
+        if line_end == LineEnd::Cr {
+            for at in memchr_iter(b'\r', rest) {
+                self.segment(from, base + at, table)?;
+                from = base + at + 1;
+            }
+        } else {
+            for at in memchr2_iter(b'\r', b'\n', rest) {
+                self.segment(from, base + at, table)?;
+                from = base + at + 1;
+            }
+        }
+        if from < self.body.len() {
+            // An LF behind everything is a line end that a file or an editor added.
+            let last = self.body.len()
+                - self
+                    .body
+                    .iter()
+                    .rev()
+                    .take_while(|&&byte| byte == b'\n')
+                    .count();
+            self.segment(from, last.max(from), table)?;
+        }
+        Ok(line_end)
+    }
+
+    /// What stands between two line ends: a segment, unless it is blank.
+    #[inline]
+    fn segment(&self, from: usize, to: usize, table: &mut SegmentTable) -> Result<(), ParseError> {
+        match self.body.get(from) {
+            Some(&byte) if byte > b' ' && from < to => self.push(from, to, table),
+            _ if from < to => self.odd_segment(from, to, table),
+            _ => Ok(()),
+        }
+    }
+
+    /// A segment that begins with white space or a control character.
+    #[cold]
+    fn odd_segment(
+        &self,
+        mut from: usize,
+        to: usize,
+        table: &mut SegmentTable,
+    ) -> Result<(), ParseError> {
         // An LF right behind a CR belongs to the line end, whatever MSH ended in.
         if from > 0 && self.body.get(from) == Some(&b'\n') {
             from += 1;
         }
-        if from < at && !self.is_blank(from, at) {
-            if self.table.as_slice().len() == self.segments_max {
-                let kind = ParseErrorKind::TooManySegments {
-                    max: self.segments_max,
-                };
-                return Err(at_msh(kind, 0, self.start + from));
-            }
-            self.table
-                .push(Span::new(self.start + from, self.start + at));
+        // A line of white space is a blank line.
+        let blank = |line: &[u8]| line.iter().all(|byte| matches!(byte, b' ' | b'\t'));
+        if from < to && !self.body.get(from..to).is_some_and(blank) {
+            return self.push(from, to, table);
         }
-        self.from = at + 1;
         Ok(())
     }
 
-    /// A line of white space is a blank line.
     #[inline]
-    fn is_blank(&self, from: usize, at: usize) -> bool {
-        matches!(self.body.get(from), Some(b' ' | b'\t'))
-            && self
-                .body
-                .get(from..at)
-                .is_some_and(|line| line.trim_ascii().is_empty())
+    fn push(&self, from: usize, to: usize, table: &mut SegmentTable) -> Result<(), ParseError> {
+        if table.len() >= self.segments_max {
+            let kind = ParseErrorKind::TooManySegments {
+                max: self.segments_max,
+            };
+            return Err(at_msh(kind, 0, self.start + from));
+        }
+        table.push(Span::new(self.start + from, self.start + to));
+        Ok(())
     }
 }
 

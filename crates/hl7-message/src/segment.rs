@@ -5,9 +5,7 @@ use core::ops::Range;
 use core::str::FromStr;
 use std::borrow::Cow;
 
-use memchr::memchr;
-
-use crate::field::{Field, Pieces};
+use crate::field::{Field, Pieces, find};
 use crate::location::Location;
 use crate::separators::Separators;
 
@@ -155,7 +153,7 @@ impl<'a> Segment<'a> {
 
     /// The bytes before the first field separator, whatever their shape.
     pub fn name(&self) -> &'a [u8] {
-        let end = memchr(self.separators.field, self.bytes).unwrap_or(self.bytes.len());
+        let end = find(self.separators.field, self.bytes).unwrap_or(self.bytes.len());
         self.bytes.get(..end).unwrap_or_default()
     }
 

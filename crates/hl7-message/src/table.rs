@@ -62,6 +62,15 @@ impl SegmentTable {
     }
 
     #[inline]
+    pub(crate) fn len(&self) -> usize {
+        if self.spilled.is_empty() {
+            self.len
+        } else {
+            self.spilled.len()
+        }
+    }
+
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[Span] {
         if self.spilled.is_empty() {
             self.inline.get(..self.len).unwrap_or_default()
