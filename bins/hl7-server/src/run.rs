@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use medsynapse_broker::{Broker, BrokerConfig, MllpHandler, SystemClock};
+use medsynapse_broker::{Broker, BrokerConfig, Clock, MllpHandler, SystemClock};
 use medsynapse_http::{AllowedHosts, ApiKeys, App, Limits};
 use medsynapse_store::{MessageQuery, SqliteStore, StoreError};
+use medsynapse_web::{WebApp, WebLimits};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -53,7 +55,7 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
 
     let store = open(config)?;
     let data_dir = data_dir(config);
-    let clock = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let settings = BrokerConfig {
         profile: config.profile.clone(),
         ..BrokerConfig::default()
@@ -77,8 +79,19 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         },
         version: env!("CARGO_PKG_VERSION").into(),
     };
+    let (going_down, told) = watch::channel(false);
+    let pages = WebApp {
+        broker: Arc::clone(&broker),
+        clock: Arc::clone(&app.clock),
+        hosts: app.hosts.clone(),
+        mllp_address: app.mllp_address.clone(),
+        rest_url: app.rest_url.clone(),
+        version: app.version.clone(),
+        limits: WebLimits::default(),
+        stop: told,
+    };
     let rest = http(rest, medsynapse_http::router(app), stop.clone());
-    let web = http(web, axum::Router::new(), stop.clone());
+    let web = http(web, medsynapse_web::router(pages), stop.clone());
     let mllp = tokio::spawn(hl7_mllp::serve(
         mllp,
         Arc::new(MllpHandler::new(Arc::clone(&broker))),
@@ -99,6 +112,7 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     }
 
     let reason = wait(&broker).await?;
+    going_down.send_replace(true);
     stop.cancel();
     let down = async {
         let summary = mllp

@@ -81,7 +81,7 @@ pub(super) fn plan(
     match change {
         Change::RegisterOrder(register) => register_order(transaction, register, received, id),
         Change::CancelOrder(accession_number) => {
-            Ok(if order(transaction, accession_number)? == None {
+            Ok(if order(transaction, accession_number)?.is_none() {
                 Plan::nothing(Effect::UnknownOrder(accession_number.clone()))
             } else {
                 let delete = Write::DeleteOrder(accession_number.clone());
