@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -172,19 +172,16 @@ async fn list(
 
 async fn one(
     State(log): State<Arc<MessageLog>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Whole>, Problem> {
-    let id = id
-        .parse::<i64>()
-        .ok()
-        .filter(|id| *id >= 1)
-        .ok_or_else(|| {
-            Problem::new(
-                StatusCode::BAD_REQUEST,
-                "invalid_message_id",
-                "Invalid message ID",
-            )
-        })?;
+    let number = id.ok().and_then(|Path(id)| id.parse::<i64>().ok());
+    let id = number.filter(|id| *id >= 1).ok_or_else(|| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_message_id",
+            "Invalid message ID",
+        )
+    })?;
     let clock = Arc::clone(&log.clock);
     let found = read(log.broker.store(), move |store| {
         Ok(store

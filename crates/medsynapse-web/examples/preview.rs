@@ -1,8 +1,8 @@
 //! The pages over a database in a temporary directory, with some messages: to look at them.
 //!
 //! `cargo run -p medsynapse-web --example preview -- 5000` listens on 127.0.0.1, port 5000;
-//! with `empty` behind the port, nothing is in the log, with `busy`, a message comes in every
-//! second.
+//! with `empty` behind the port, nothing is in the log; with `busy`, a message comes in every
+//! second; with `full`, there are 100,000.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use medsynapse_http::AllowedHosts;
 use medsynapse_store::{SqliteStore, Transport};
 use medsynapse_web::{WebApp, WebLimits, router};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 const NAMES: [&str; 8] = [
     "BRANDT^ELISE",
@@ -90,6 +91,22 @@ fn message(n: usize) -> String {
     }
 }
 
+async fn send(broker: Arc<Broker>, n: usize, message: String) {
+    let (transport, peer) = match n % 9 {
+        2 => (
+            Transport::Http,
+            format!("10.20.0.17:{}", 52_000 + n % 10_000),
+        ),
+        _ => (
+            Transport::Mllp,
+            format!("10.20.0.4:{}", 40_000 + n % 10_000),
+        ),
+    };
+    broker
+        .receive(message.into_bytes().into(), Origin { transport, peer })
+        .await;
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port: u16 = std::env::args()
@@ -102,20 +119,25 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = Arc::new(SqliteStore::open(directory.path())?);
     let clock = Arc::new(SystemClock);
     let broker = Broker::start(store, BrokerConfig::default(), clock.clone())?;
-    let send = async |n: usize, message: String| {
-        let (transport, peer) = match n % 9 {
-            2 => (Transport::Http, format!("10.20.0.17:{}", 52_000 + n)),
-            _ => (Transport::Mllp, format!("10.20.0.4:{}", 40_000 + n)),
-        };
-        broker
-            .receive(message.into_bytes().into(), Origin { transport, peer })
-            .await
-    };
     if mode != "empty" {
         for n in 1..=160 {
-            send(n, message(n)).await;
+            send(Arc::clone(&broker), n, message(n)).await;
         }
-        send(161, "PID|1||P1\rthis is no message".into()).await;
+        send(
+            Arc::clone(&broker),
+            161,
+            "PID|1||P1\rthis is no message".into(),
+        )
+        .await;
+    }
+    if mode == "full" {
+        for thousand in 1..=100 {
+            let mut sending = JoinSet::new();
+            for n in (thousand * 1_000..).take(1_000) {
+                sending.spawn(send(Arc::clone(&broker), n, message(n)));
+            }
+            sending.join_all().await;
+        }
     }
     let (_stop, stopped) = watch::channel(false);
     let app = WebApp {
@@ -133,7 +155,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if mode == "busy" {
         for n in 200.. {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            send(n, message(n)).await;
+            send(Arc::clone(&broker), n, message(n)).await;
         }
     }
     serving.await??;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -54,10 +55,14 @@ struct Found {
     older: Option<i64>,
 }
 
-pub(crate) async fn detail(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
+pub(crate) async fn detail(
+    State(shared): State<Arc<Shared>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Response {
     let text = "The message log has no message with this number.";
     let not_found = || error_page(&shared, StatusCode::NOT_FOUND, "No such message", text);
-    let Some(id) = id.parse::<i64>().ok().filter(|id| *id >= 1) else {
+    let number = id.ok().and_then(|Path(id)| id.parse::<i64>().ok());
+    let Some(id) = number.filter(|id| *id >= 1) else {
         return not_found();
     };
     let clock = Arc::clone(&shared.app.clock);

@@ -1,6 +1,6 @@
 //! What fields are called, and what the broker takes them for.
 
-use hl7_message::{Location, SegmentId};
+use hl7_message::{Location, Message, SegmentId};
 use medsynapse::map::{Kind, ROWS};
 
 /// Segments with their names and those of their fields, in order; HL7 2.3.
@@ -271,20 +271,25 @@ fn find(id: SegmentId) -> Option<&'static (&'static str, &'static str, &'static 
     SEGMENTS.iter().find(|(known, _, _)| *known == id.as_str())
 }
 
-/// What the broker takes the leaf at a location for.
-pub(crate) fn meaning(at: Location) -> Option<&'static str> {
+/// What the broker takes the leaf at a location of a message for.
+pub(crate) fn meaning(at: Location, message: &Message<'_>) -> Option<&'static str> {
     if at.occurrence_number() > 1 || at.repetition_number() > 1 {
+        return None;
+    }
+    if at.subcomponent_number().is_some_and(|number| number > 1) {
         return None;
     }
     let field = Location::of(at.segment_id()).at_field(at.field_number()?);
     let leaf = field.component(at.component_number().unwrap_or(1));
-    if at.subcomponent_number().is_some_and(|number| number > 1) {
-        return None;
-    }
     let row = ROWS.iter().find(|row| match row.kind {
         // All components of a name are read.
         Kind::Name => row.location() == field.component(1) && at.component_number().is_none(),
-        _ => row.sources.contains(&leaf),
+        // The first place that says anything counts.
+        _ => {
+            let mut sources = row.sources.iter();
+            let says = sources.find(|source| !message.value(**source).is_absent());
+            says.copied().unwrap_or(row.location()) == leaf
+        }
     });
     let other = || OTHERS.iter().find(|(place, _)| *place == leaf.to_string());
     row.map(|row| row.name)
@@ -298,21 +303,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_have_names_and_meanings() {
+    fn fields_have_names() {
         assert_eq!(field(loc!("OBR-21")), Some("Filler field 2"));
-        assert_eq!(meaning(loc!("OBR-21")), Some("Scheduled Station AE Title"));
-        assert_eq!(
-            meaning(loc!("OBR-4.2")),
-            Some("Scheduled Procedure Step Description")
-        );
-        assert_eq!(meaning(loc!("PID-5")), Some("Patient Name"));
-        assert_eq!(meaning(loc!("PID-5.2")), None);
         assert_eq!(field(loc!("PID-5.2")), Some("Given name"));
-        assert_eq!(meaning(loc!("PID-3[2]")), None);
-        assert_eq!(meaning(loc!("OBR[2]-21")), None);
         assert_eq!(field(loc!("ZZZ-1")), None);
         assert_eq!(field(loc!("OBR-36")), Some("Scheduled date and time"));
         assert_eq!(field(loc!("PV1-20")), Some("Financial class"));
+    }
+
+    #[test]
+    fn the_broker_takes_fields_for_something() {
+        let bytes = b"MSH|^~\\&|\rOBR|1||||||||||||||||||||||||||||||R05^Cough\r";
+        let message = Message::parse(bytes).unwrap();
+        let check = |at: &str, name| {
+            assert_eq!(meaning(at.parse().unwrap(), &message), name, "{at}");
+        };
+        check("OBR-21", Some("Scheduled Station AE Title"));
+        check("OBR-4.2", Some("Scheduled Procedure Step Description"));
+        check("PID-5", Some("Patient Name"));
+        check("PID-5.2", None);
+        check("PID-3[2]", None);
+        check("OBR[2]-21", None);
+        check("OBR-31.2", Some("Reason For Requested Procedure"));
+        check("OBR-31.1", None);
+        let message =
+            Message::parse(b"MSH|^~\\&|\rOBR|1||||||||||||||||||||||||||||||R05\r").unwrap();
+        assert_eq!(
+            meaning(loc!("OBR-31"), &message),
+            Some("Reason For Requested Procedure")
+        );
     }
 
     #[test]

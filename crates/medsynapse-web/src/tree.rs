@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use hl7_message::{Charset, Field, Location, Message, Repetition, Subcomponent};
+use hl7_message::{Charset, Field, Location, Message, Repetition, SegmentId, Subcomponent};
 use medsynapse_store::Note;
 
 use crate::names;
@@ -19,6 +19,8 @@ pub(crate) struct Branch {
     pub(crate) name: &'static str,
     pub(crate) rows: Vec<Leaf>,
     pub(crate) notes: Vec<Said>,
+    /// Whether it is worth a look at once: the header is shown at the top already.
+    pub(crate) open: bool,
 }
 
 /// A field or a part of one.
@@ -59,11 +61,36 @@ impl Said {
             placed: false,
         }
     }
+
+    /// What is said, without the path that it may begin with.
+    pub(crate) fn short(&self) -> &str {
+        let place = self.path.as_str();
+        let rest = self.message.strip_prefix(place).unwrap_or(&self.message);
+        let rest = rest
+            .strip_prefix(".1")
+            .filter(|_| rest.len() < self.message.len())
+            .unwrap_or(rest);
+        if rest.starts_with(' ') {
+            rest.trim_start()
+        } else {
+            &self.message
+        }
+    }
+}
+
+/// Where leaves are read from.
+#[derive(Clone, Copy)]
+struct Source<'m, 'a> {
+    message: &'m Message<'a>,
+    charset: Charset,
 }
 
 /// A message as a tree, and whether there is more of it.
 pub(crate) fn tree(message: &Message<'_>, said: &mut [Said]) -> (Vec<Branch>, bool) {
-    let charset = text::charset_of(message);
+    let from = Source {
+        message,
+        charset: text::charset_of(message),
+    };
     let mut numbers = HashMap::new();
     let mut branches = Vec::new();
     let mut room = ROWS_MAX;
@@ -78,7 +105,7 @@ pub(crate) fn tree(message: &Message<'_>, said: &mut [Said]) -> (Vec<Branch>, bo
         let mut rows = Vec::new();
         for (number, field) in (1..=u16::MAX).zip(segment.fields()) {
             if !field.is_empty() {
-                in_field(field, at.at_field(number), charset, &mut rows);
+                in_field(field, at.at_field(number), from, &mut rows);
             }
         }
         rows.truncate(room);
@@ -89,10 +116,12 @@ pub(crate) fn tree(message: &Message<'_>, said: &mut [Said]) -> (Vec<Branch>, bo
             name,
             rows,
             notes: Vec::new(),
+            open: true,
         };
         for said in said.iter_mut() {
             branch.take(at, said);
         }
+        branch.open = id != SegmentId::MSH || branch.rows.iter().any(|row| !row.notes.is_empty());
         branches.push(branch);
     }
     (branches, false)
@@ -127,6 +156,10 @@ impl Branch {
             row.notes.push(said.clone());
             return;
         }
+        // What is missing goes by the short name too.
+        let first = at.component_number() == Some(1) && at.subcomponent_number().is_none();
+        let at = if first { shorter } else { at };
+        said.path = at.to_string();
         let index = self.rows.iter().take_while(|row| row.at < at).count();
         let mut row = Leaf::new(at, u8::from(at.component_number().unwrap_or(1) > 1));
         row.missing = true;
@@ -156,12 +189,12 @@ impl Leaf {
         }
     }
 
-    fn with(mut self, leaf: Subcomponent<'_>, charset: Charset) -> Self {
-        self.meaning = names::meaning(self.at).unwrap_or_default();
+    fn with(mut self, leaf: Subcomponent<'_>, from: Source<'_, '_>) -> Self {
+        self.meaning = names::meaning(self.at, from.message).unwrap_or_default();
         self.null = leaf.is_null();
         let data = leaf.unescape();
         let shown = data.get(..LEAF_BYTES_MAX).unwrap_or(&data);
-        text::show(shown, charset, &mut self.value);
+        text::show(shown, from.charset, &mut self.value);
         if shown.len() < data.len() {
             let more = data.len() - shown.len();
             self.value
@@ -171,28 +204,33 @@ impl Leaf {
     }
 }
 
-fn in_field(field: Field<'_>, at: Location, charset: Charset, rows: &mut Vec<Leaf>) {
+fn in_field(field: Field<'_>, at: Location, from: Source<'_, '_>, rows: &mut Vec<Leaf>) {
     for (number, repetition) in (1..=u16::MAX).zip(field.repetitions()) {
-        in_repetition(repetition, at.repetition(number), charset, rows);
+        in_repetition(repetition, at.repetition(number), from, rows);
         if rows.len() > ROWS_MAX {
             return;
         }
     }
 }
 
-fn in_repetition(repetition: Repetition<'_>, at: Location, charset: Charset, rows: &mut Vec<Leaf>) {
+fn in_repetition(
+    repetition: Repetition<'_>,
+    at: Location,
+    from: Source<'_, '_>,
+    rows: &mut Vec<Leaf>,
+) {
     let simple = repetition.components().nth(1).is_none()
         && repetition.first().as_bytes().len() == repetition.as_bytes().len();
     if simple {
         if !repetition.is_empty() {
-            rows.push(Leaf::new(at, 0).with(repetition.first(), charset));
+            rows.push(Leaf::new(at, 0).with(repetition.first(), from));
         }
         return;
     }
     let mut head = Leaf::new(at, 0);
-    head.meaning = match names::meaning(at) {
+    head.meaning = match names::meaning(at, from.message) {
         // What belongs to the first component is said there.
-        Some(_) if names::meaning(at.component(1)).is_some() => "",
+        Some(_) if names::meaning(at.component(1), from.message).is_some() => "",
         other => other.unwrap_or_default(),
     };
     rows.push(head);
@@ -202,13 +240,13 @@ fn in_repetition(repetition: Repetition<'_>, at: Location, charset: Charset, row
             continue;
         }
         let Some(_) = component.subcomponents().nth(1) else {
-            rows.push(Leaf::new(at, 1).with(component.first(), charset));
+            rows.push(Leaf::new(at, 1).with(component.first(), from));
             continue;
         };
         rows.push(Leaf::new(at, 1));
         for (number, leaf) in (1..=u16::MAX).zip(component.subcomponents()) {
             if !leaf.is_empty() {
-                rows.push(Leaf::new(at.subcomponent(number), 2).with(leaf, charset));
+                rows.push(Leaf::new(at.subcomponent(number), 2).with(leaf, from));
             }
         }
     }
@@ -293,7 +331,7 @@ mod tests {
                 "OBR-2 A [Accession Number] !no",
                 "OBR-4 CT1 [Scheduled Procedure Step ID]",
                 " OBR-4.2  [] missing !no",
-                "OBR-24.1  [] missing !no",
+                "OBR-24  [] missing !no",
                 "OBR-36 X [Scheduled Procedure Step Start Date Time]",
             ]
         );

@@ -178,7 +178,7 @@ async fn one_message_that_is_not_utf8() {
 #[tokio::test]
 async fn messages_that_are_not_there() {
     let bed = Bed::new().await;
-    for id in ["0", "-1", "x", "1.5", "99999999999999999999"] {
+    for id in ["0", "-1", "x", "1.5", "99999999999999999999", "%FF"] {
         let reply = bed.get(&format!("/api/hl7/messages/{id}")).await;
         assert_eq!(reply.error(), (400, "Invalid message ID".into()), "{id}");
     }

@@ -52,12 +52,11 @@ async fn findings_stand_at_their_place() {
     let text = page.text();
     assert!(text.contains("AR rejected Missing OBR-18"), "{text}");
     assert!(
-        page.body
-            .contains("<a class=\"path\" href=\"#at-OBR-18.1\">"),
+        page.body.contains("<a class=\"path\" href=\"#at-OBR-18\">"),
         "{}",
         page.body
     );
-    assert!(page.body.contains("<tr id=\"at-OBR-18.1\""));
+    assert!(page.body.contains("<tr id=\"at-OBR-18\""));
     assert!(text.contains("not sent"));
     assert!(text.contains("Warning: "), "{text}");
 }

@@ -109,7 +109,13 @@ async fn the_same_as_json() {
 #[tokio::test]
 async fn pages_that_are_not_there() {
     let bed = Bed::new().await;
-    for path in ["/nowhere", "/messages/1", "/messages/0", "/messages/x"] {
+    for path in [
+        "/nowhere",
+        "/messages/1",
+        "/messages/0",
+        "/messages/x",
+        "/messages/%FF",
+    ] {
         let page = bed.get(path).await;
         assert_eq!(page.status, 404, "{path}");
         assert!(page.text().contains("No such"));
