@@ -1,7 +1,8 @@
 //! Orders, reports and demographics as message bytes, by the same mapping that reads them.
 
 use hl7_message::{
-    Location, MessageWriter, SegmentId, Separators, Timestamp, WriteError, escape, loc,
+    Location, MessageWriter, SegmentId, SegmentWriter, Separators, Timestamp, WriteError, escape,
+    loc,
 };
 
 use crate::id::PatientId;
@@ -211,9 +212,9 @@ pub(crate) fn order_of(
     details: &OrderDetails<'_>,
     known: &Known<'_>,
 ) -> Result<Vec<u8>, WriteError> {
-    let mut draft = Draft::start(header, "ORM", "O01");
-    draft.order_segments(details, known);
-    draft.write()
+    message(header, ("ORM", "O01"), |writer| {
+        order_segments(writer, details, known)
+    })
 }
 
 /// As [`report`], from borrowed values.
@@ -224,24 +225,23 @@ pub(crate) fn report_of(
     observation: &Observation<'_>,
 ) -> Result<Vec<u8>, WriteError> {
     let text = escaped_lines(observation.text)?;
-    let mut draft = Draft::start(header, "ORU", "R01");
-    draft.order_segments(details, known);
     let step = value(known, Attribute::ScheduledProcedureStepId);
     let description = value(known, Attribute::ScheduledProcedureStepDescription);
-    draft.fields(&[
-        (loc!("OBX-1"), "1"),
-        (loc!("OBX-2"), observation.format),
-        (loc!("OBX-3.1"), step),
-        (loc!("OBX-3.2"), description),
-    ]);
-    draft.put(loc!("OBX-5"), &text, true);
-    draft.fields(&[
-        (loc!("OBX-11"), observation.status),
-        (loc!("OBX-14"), observation.date),
-        (loc!("OBX-16.1"), observation.physician_id),
-        (loc!("OBX-16.2"), observation.physician_name),
-    ]);
-    draft.write()
+    message(header, ("ORU", "R01"), |writer| {
+        order_segments(writer, details, known)?;
+        let mut obx = writer.segment(SegmentId::OBX);
+        put(&mut obx, loc!("OBX-1"), "1")?;
+        put(&mut obx, loc!("OBX-2"), observation.format)?;
+        put(&mut obx, loc!("OBX-3.1"), step)?;
+        put(&mut obx, loc!("OBX-3.2"), description)?;
+        if !text.is_empty() {
+            obx.put_raw(loc!("OBX-5"), text.as_bytes())?;
+        }
+        put(&mut obx, loc!("OBX-11"), observation.status)?;
+        put(&mut obx, loc!("OBX-14"), observation.date)?;
+        put(&mut obx, loc!("OBX-16.1"), observation.physician_id)?;
+        put(&mut obx, loc!("OBX-16.2"), observation.physician_name)
+    })
 }
 
 /// As [`patient_update`], from borrowed values.
@@ -249,10 +249,10 @@ pub(crate) fn patient_update_of(
     header: &Header<'_>,
     known: &Known<'_>,
 ) -> Result<Vec<u8>, WriteError> {
-    let mut draft = Draft::start(header, "ADT", "A08");
-    draft.event("A08", header.time);
-    draft.segment(SegmentId::PID, &[(loc!("PID-1"), "1")], known);
-    draft.write()
+    message(header, ("ADT", "A08"), |writer| {
+        event(writer, "A08", header.time)?;
+        PID.write(writer, &[(loc!("PID-1"), "1")], known)
+    })
 }
 
 /// As [`patient_merge`], from borrowed values.
@@ -261,11 +261,11 @@ pub(crate) fn patient_merge_of(
     known: &Known<'_>,
     from: &str,
 ) -> Result<Vec<u8>, WriteError> {
-    let mut draft = Draft::start(header, "ADT", "A40");
-    draft.event("A40", header.time);
-    draft.segment(SegmentId::PID, &[(loc!("PID-1"), "1")], known);
-    draft.fields(&[(loc!("MRG-1"), from)]);
-    draft.write()
+    message(header, ("ADT", "A40"), |writer| {
+        event(writer, "A40", header.time)?;
+        PID.write(writer, &[(loc!("PID-1"), "1")], known)?;
+        put(&mut writer.segment(SegmentId::MRG), loc!("MRG-1"), from)
+    })
 }
 
 fn value<'a>(known: &Known<'a>, attribute: Attribute) -> &'a str {
@@ -276,153 +276,202 @@ fn value<'a>(known: &Known<'a>, attribute: Attribute) -> &'a str {
         .unwrap_or_default()
 }
 
-/// One value of a message that is being put together.
-#[derive(Clone, Copy)]
-struct Entry<'a> {
-    location: Location,
-    value: &'a str,
-    /// The value holds delimiters that split it.
-    written: bool,
-}
-
-/// A message that is being put together: values in the order in which they are written.
-struct Draft<'a> {
-    entries: Vec<Entry<'a>>,
-}
-
-/// The numbers of [`ROWS`] in the order of their places, so that nothing is sorted at run time.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "in a constant, an index out of bounds stops the build"
-)]
-const ROWS_BY_PLACE: [usize; Attribute::COUNT] = {
-    let mut order = [0; Attribute::COUNT];
-    let mut count = 0;
-    while count < order.len() {
-        let mut at = count;
-        // Insertion: a constant cannot call `sort`.
-        while at > 0 && place(count) < place(order[at - 1]) {
-            order[at] = order[at - 1];
-            at -= 1;
-        }
-        order[at] = count;
-        count += 1;
+/// Writes a value where there is one.
+fn put(writer: &mut SegmentWriter<'_>, location: Location, value: &str) -> Result<(), WriteError> {
+    if !value.is_empty() {
+        writer.put(location, value)?;
     }
-    order
-};
-
-/// Field and component of a row as one number.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "called in a constant alone, where it stops the build"
-)]
-const fn place(row: usize) -> u32 {
-    let location = ROWS[row].sources[0];
-    let (Some(field), Some(component)) = (location.field_number(), location.component_number())
-    else {
-        panic!("a row names a component")
-    };
-    (field as u32) << 16 | component as u32
+    Ok(())
 }
 
-impl<'a> Draft<'a> {
-    fn start(header: &Header<'a>, code: &'a str, event: &'a str) -> Self {
-        let mut draft = Self {
-            entries: Vec::with_capacity(48),
-        };
-        draft.fields(&[
+/// A message with its header. Whether MSH-18 has to name a character set is seen when all of it
+/// is written; then it is written once more.
+fn message(
+    header: &Header<'_>,
+    kind: (&str, &str),
+    body: impl Fn(&mut MessageWriter) -> Result<(), WriteError>,
+) -> Result<Vec<u8>, WriteError> {
+    let write = |charset: &str| {
+        let mut writer = MessageWriter::new(Separators::DEFAULT);
+        let mut msh = writer.segment(SegmentId::MSH);
+        for (location, value) in [
             (loc!("MSH-3"), header.sending_application),
             (loc!("MSH-4"), header.sending_facility),
             (loc!("MSH-5"), header.receiving_application),
             (loc!("MSH-6"), header.receiving_facility),
             (loc!("MSH-7"), header.time),
-            (loc!("MSH-9.1"), code),
-            (loc!("MSH-9.2"), event),
+            (loc!("MSH-9.1"), kind.0),
+            (loc!("MSH-9.2"), kind.1),
             (loc!("MSH-10"), header.control_id),
             (loc!("MSH-11"), "P"),
             (loc!("MSH-12"), "2.3"),
-        ]);
-        draft
-    }
-
-    /// Adds values in the order of their places; empty ones are left out.
-    fn fields(&mut self, fields: &[(Location, &'a str)]) {
-        for &(location, value) in fields {
-            self.put(location, value, false);
+            (loc!("MSH-18"), charset),
+        ] {
+            put(&mut msh, location, value)?;
         }
-    }
-
-    fn put(&mut self, location: Location, value: &'a str, written: bool) {
-        if !value.is_empty() {
-            self.entries.push(Entry {
-                location,
-                value,
-                written,
-            });
-        }
-    }
-
-    fn order_segments(&mut self, details: &OrderDetails<'a>, known: &Known<'a>) {
-        let visit = [(loc!("PV1-1"), "1"), (loc!("PV1-2"), details.patient_class)];
-        self.segment(SegmentId::PID, &[(loc!("PID-1"), "1")], known);
-        self.segment(SegmentId::PV1, &visit, known);
-        self.segment(SegmentId::ORC, &[(loc!("ORC-1"), details.control)], known);
-        self.segment(SegmentId::OBR, &[(loc!("OBR-1"), "1")], known);
-        self.segment(SegmentId::ZDS, &[], known);
-    }
-
-    fn event(&mut self, code: &'a str, time: &'a str) {
-        self.fields(&[(loc!("EVN-1"), code), (loc!("EVN-2"), time)]);
-    }
-
-    /// Adds one segment: its leading fields and then the attributes that stand in it.
-    fn segment(&mut self, id: SegmentId, leading: &[(Location, &'a str)], known: &Known<'a>) {
-        self.fields(leading);
-        for row in ROWS_BY_PLACE.iter().filter_map(|&row| ROWS.get(row)) {
-            let location = row.location();
-            if location.segment_id() == id {
-                self.put(
-                    location,
-                    value(known, row.attribute),
-                    row.kind == Kind::Name,
-                );
-            }
-        }
-    }
-
-    fn write(mut self) -> Result<Vec<u8>, WriteError> {
-        if !self.entries.iter().all(|entry| entry.value.is_ascii()) {
-            let header = |entry: &Entry<'_>| entry.location.segment_id() == SegmentId::MSH;
-            let end = self
-                .entries
-                .iter()
-                .take_while(|entry| header(entry))
-                .count();
-            let charset = Entry {
-                location: loc!("MSH-18"),
-                value: "UNICODE UTF-8",
-                written: false,
-            };
-            self.entries.insert(end, charset);
-        }
-        let mut writer = MessageWriter::new(Separators::DEFAULT);
-        let same =
-            |a: &Entry<'_>, b: &Entry<'_>| a.location.segment_id() == b.location.segment_id();
-        for entries in self.entries.chunk_by(same) {
-            let Some(first) = entries.first() else {
-                continue;
-            };
-            let mut segment = writer.segment(first.location.segment_id());
-            for entry in entries {
-                if entry.written {
-                    // XPN is kept as it is written; control characters cannot be in it.
-                    // A report's text was escaped line by line.
-                    segment.put_raw(entry.location, entry.value.as_bytes())?;
-                } else {
-                    segment.put(entry.location, entry.value)?;
-                }
-            }
-        }
+        body(&mut writer)?;
         Ok(writer.finish())
+    };
+    let bytes = write("")?;
+    if bytes.is_ascii() {
+        return Ok(bytes);
+    }
+    write("UNICODE UTF-8")
+}
+
+fn event(writer: &mut MessageWriter, code: &str, time: &str) -> Result<(), WriteError> {
+    let mut evn = writer.segment(SegmentId::EVN);
+    put(&mut evn, loc!("EVN-1"), code)?;
+    put(&mut evn, loc!("EVN-2"), time)
+}
+
+fn order_segments(
+    writer: &mut MessageWriter,
+    details: &OrderDetails<'_>,
+    known: &Known<'_>,
+) -> Result<(), WriteError> {
+    let visit = [(loc!("PV1-1"), "1"), (loc!("PV1-2"), details.patient_class)];
+    PID.write(writer, &[(loc!("PID-1"), "1")], known)?;
+    PV1.write(writer, &visit, known)?;
+    ORC.write(writer, &[(loc!("ORC-1"), details.control)], known)?;
+    OBR.write(writer, &[(loc!("OBR-1"), "1")], known)?;
+    if known
+        .get(Attribute::StudyInstanceUid as usize)
+        .is_some_and(Option::is_some)
+    {
+        ZDS.write(writer, &[], known)?;
+    }
+    Ok(())
+}
+
+/// The rows of the mapping that stand in one segment, in the order of their places: found when
+/// the program is compiled.
+struct SegmentRows {
+    id: SegmentId,
+    rows: [usize; Attribute::COUNT],
+    count: usize,
+}
+
+const PID: SegmentRows = SegmentRows::of(SegmentId::PID);
+const PV1: SegmentRows = SegmentRows::of(SegmentId::PV1);
+const ORC: SegmentRows = SegmentRows::of(SegmentId::ORC);
+const OBR: SegmentRows = SegmentRows::of(SegmentId::OBR);
+const ZDS: SegmentRows = SegmentRows::of(SegmentId::ZDS);
+
+impl SegmentRows {
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "called in constants alone, where an index out of bounds stops the build"
+    )]
+    const fn of(id: SegmentId) -> Self {
+        let mut rows = [0; Attribute::COUNT];
+        let mut count = 0;
+        let mut row = 0;
+        while row < ROWS.len() {
+            if let Some(this) = place(row, id) {
+                let mut at = count;
+                // Insertion: a constant cannot call `sort`.
+                while at > 0
+                    && let Some(before) = place(rows[at - 1], id)
+                    && this < before
+                {
+                    rows[at] = rows[at - 1];
+                    at -= 1;
+                }
+                rows[at] = row;
+                count += 1;
+            }
+            row += 1;
+        }
+        Self { id, rows, count }
+    }
+
+    /// Writes the segment: its leading fields and then the attributes that stand in it.
+    fn write(
+        &self,
+        writer: &mut MessageWriter,
+        leading: &[(Location, &str)],
+        known: &Known<'_>,
+    ) -> Result<(), WriteError> {
+        let mut segment = writer.segment(self.id);
+        for &(location, value) in leading {
+            put(&mut segment, location, value)?;
+        }
+        let rows = self.rows.get(..self.count).unwrap_or_default();
+        for row in rows.iter().filter_map(|&row| ROWS.get(row)) {
+            let text = value(known, row.attribute);
+            if row.kind != Kind::Name {
+                put(&mut segment, row.location(), text)?;
+            } else if !text.is_empty() {
+                // XPN is kept as it is written; control characters cannot be in it.
+                segment.put_raw(row.location(), text.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Field and component of a row as one number, where it stands in this segment.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "called in constants alone, where an index out of bounds stops the build"
+)]
+const fn place(row: usize, id: SegmentId) -> Option<u32> {
+    let location = ROWS[row].sources[0];
+    let here = location.segment_id();
+    let (here, there) = (here.as_bytes(), id.as_bytes());
+    if here[0] != there[0] || here[1] != there[1] || here[2] != there[2] {
+        return None;
+    }
+    match (location.field_number(), location.component_number()) {
+        (Some(field), Some(component)) => Some((field as u32) << 16 | component as u32),
+        _ => panic!("a row names a component"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_written_in_its_segment() {
+        let segments = [PID, PV1, ORC, OBR, ZDS];
+        let mut rows: Vec<usize> = segments
+            .iter()
+            .flat_map(|segment| segment.rows[..segment.count].to_vec())
+            .collect();
+        for segment in &segments {
+            let rows = &segment.rows[..segment.count];
+            let places = rows.iter().map(|&row| ROWS[row].location());
+            assert!(
+                places.clone().is_sorted()
+                    && places.clone().all(|at| at.segment_id() == segment.id)
+            );
+        }
+        rows.sort_unstable();
+        assert!(rows.into_iter().eq(0..Attribute::COUNT));
+    }
+
+    #[test]
+    fn a_letter_beyond_ascii_names_the_character_set() {
+        let mut attributes = Attributes::default();
+        attributes.set(Attribute::PatientName, "MÜLLER^ZOË");
+        attributes.set(Attribute::PatientId, "7");
+        let envelope = Envelope {
+            sending_application: "A",
+            sending_facility: "B",
+            receiving_application: "C",
+            receiving_facility: "D",
+            time: "20260105070000".parse().unwrap(),
+            control_id: "M1",
+        };
+        let bytes = patient_merge(&envelope, &attributes, &PatientId::try_from("8").unwrap());
+        assert_eq!(
+            String::from_utf8(bytes.unwrap())
+                .unwrap()
+                .replace('\r', "\n"),
+            "MSH|^~\\&|A|B|C|D|20260105070000||ADT^A40|M1|P|2.3||||||UNICODE UTF-8\n\
+             EVN|A40|20260105070000\nPID|1||7||MÜLLER^ZOË\nMRG|8\n",
+        );
     }
 }

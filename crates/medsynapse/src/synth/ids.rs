@@ -57,12 +57,8 @@ pub(super) fn write_number(out: &mut String, mut number: u64, width: usize) {
         number /= 10;
         count += 1;
     }
-    out.extend(
-        digits
-            .iter()
-            .skip(20 - count)
-            .map(|&digit| char::from(digit)),
-    );
+    let digits = digits.get(20 - count..).unwrap_or_default();
+    out.push_str(core::str::from_utf8(digits).unwrap_or_default());
 }
 
 #[cfg(test)]
