@@ -103,8 +103,18 @@ impl Moment {
         }
     }
 
+    /// The year, and `YYYYMMDD`.
+    pub(super) fn date(self) -> (i64, [u8; 8]) {
+        let mut text = String::with_capacity(8);
+        self.write_date_to(&mut text);
+        (
+            self.year(),
+            text.as_bytes().try_into().unwrap_or(*b"19700101"),
+        )
+    }
+
     /// Writes `YYYYMMDD`.
-    pub(super) fn write_date_to(self, out: &mut String) {
+    fn write_date_to(self, out: &mut String) {
         let (year, month, day) = civil_of(self.0.div_euclid(DAY));
         write_pair(out, year / 100);
         write_pair(out, year % 100);

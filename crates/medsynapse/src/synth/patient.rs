@@ -13,7 +13,8 @@ pub(super) struct Patient {
     pub(super) id: u64,
     pub(super) name: PersonName,
     pub(super) sex: Sex,
-    pub(super) born: Moment,
+    /// The year of birth, and the date as it is written.
+    born: (i64, [u8; 8]),
     /// Hundreds of grams.
     weight: u32,
     pub(super) admission: Option<u64>,
@@ -34,7 +35,9 @@ impl Patient {
             id,
             name,
             sex,
-            born: now.days_before(age * 365 + age / 4 + dice.below(365)),
+            born: now
+                .days_before(age * 365 + age / 4 + dice.below(365))
+                .date(),
             weight: weight(age, sex, dice),
             admission: None,
             orders: 0,
@@ -51,7 +54,7 @@ impl Patient {
 
     /// Whole years.
     pub(super) fn age(&self, now: Moment) -> u32 {
-        u32::try_from(now.year() - self.born.year())
+        u32::try_from(now.year() - self.born.0)
             .unwrap_or(0)
             .saturating_sub(1)
     }
@@ -67,9 +70,8 @@ impl Patient {
     }
 
     pub(super) fn write_birth_date_to(&self, sheet: &mut Sheet) {
-        sheet.write(Attribute::PatientBirthDate, |out| {
-            self.born.write_date_to(out);
-        });
+        let date = core::str::from_utf8(&self.born.1).unwrap_or_default();
+        sheet.set(Attribute::PatientBirthDate, date);
     }
 
     /// Kilograms with one digit behind the point.
