@@ -11,6 +11,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
+use clap::builder::styling::{AnsiColor, Style};
 use medsynapse::synth::{Conformance, Kind};
 use serde_json::json;
 
@@ -18,6 +19,9 @@ use crate::cli::{Cli, Command};
 use crate::output::is_stdout;
 use crate::plan::Plan;
 use crate::run::Done;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Wrong options, or output that cannot be written.
 const USAGE: u8 = 2;
@@ -27,7 +31,7 @@ fn main() -> ExitCode {
     match program(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            anstream::eprintln!("error: {error:#}");
+            anstream::eprintln!("{ERROR}error:{ERROR:#} {error:#}");
             ExitCode::from(USAGE)
         }
     }
@@ -62,7 +66,9 @@ fn program(cli: &Cli) -> anyhow::Result<()> {
 fn tell(cli: &Cli, plan: &Plan, done: &Done) {
     for edit in &done.unused {
         let at = edit.location();
-        anstream::eprintln!("warning: no message has the segment of {at}: nothing was set");
+        anstream::eprintln!(
+            "{WARNING}warning:{WARNING:#} no message has the segment of {at}: nothing was set"
+        );
     }
     if let Some(expected) = plan.expected.as_ref().filter(|_| !cli.output.quiet) {
         anstream::eprintln!("what a broker should answer is in {}", expected.display());

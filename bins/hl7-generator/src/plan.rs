@@ -70,6 +70,9 @@ impl Plan {
             name.push(".expected.ndjson");
             expected = Some(name.into());
         }
+        if expected.as_deref() == Some(path.as_path()) && !is_stdout(&path) {
+            bail!("--output and --expected are the same file: name another one for one of them");
+        }
         if output.expected.as_deref().is_some_and(is_stdout) && is_stdout(&path) {
             bail!("--output and --expected cannot both be standard output: name a file for one");
         }

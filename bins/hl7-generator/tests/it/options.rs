@@ -1,5 +1,7 @@
 //! Every other option.
 
+use std::io::Read;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use hl7_message::{Message, loc};
@@ -239,6 +241,30 @@ fn a_template_shapes_the_messages() {
 }
 
 #[test]
+fn colours_are_asked_for_or_forbidden() {
+    let program = Program::new();
+    let coloured = |arguments: &str| program.run(arguments).stderr.contains('\u{1b}');
+    assert!(coloured("--set ZZZ-1=x --color always"));
+    assert!(!coloured("--set ZZZ-1=x --color never") && !coloured("--set ZZZ-1=x"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let program = Program::new();
+    let mut child = program
+        .command()
+        .args(["--total", "200000", "--seed", "1", "--output", "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 4];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"MSH|");
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+}
+
+#[test]
 fn a_rate_takes_its_time() {
     let program = Program::new();
     let begin = Instant::now();
@@ -262,5 +288,6 @@ fn expected_answers_go_to_a_file() {
         );
         assert!(message.contains(line["controlId"].as_str().unwrap()));
     }
+    program.refused("--expected a.txt --output a.txt", "are the same file");
     program.refused("--expected - --output -", "cannot both be standard output");
 }

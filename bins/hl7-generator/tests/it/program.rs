@@ -45,6 +45,13 @@ impl Program {
         self.run_each(&arguments.split_whitespace().collect::<Vec<_>>())
     }
 
+    /// The program itself, to start it without waiting for its end.
+    pub(crate) fn command(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("hl7-generator"));
+        command.current_dir(self.directory.path());
+        command
+    }
+
     pub(crate) fn run_each(&self, arguments: &[&str]) -> Run {
         let output = Command::cargo_bin("hl7-generator")
             .unwrap()

@@ -66,7 +66,8 @@ regions! {
         says "No acute intracranial abnormality."
     }
     ABDOMEN {
-        asks "Abdominal pain" "Elevated liver enzymes" "Suspected appendicitis" "Staging" "Weight loss"
+        asks "Abdominal pain" "Elevated liver enzymes" "Suspected appendicitis" "Staging"
+            "Fever, leucocytes 14.2 x 10^9/L" "Weight loss"
         fine "The liver is of normal size and texture without a focal lesion."
             "Gallbladder without stones, bile ducts not dilated."
             "Pancreas, spleen and adrenal glands are normal."

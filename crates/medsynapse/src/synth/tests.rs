@@ -4,7 +4,7 @@ use hl7_message::{AckCode, Charset, Message};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Change, Effect, OrderControl, Preset, Profile, interpret};
+use crate::{Attribute, Change, Effect, OrderControl, Preset, Profile, interpret};
 
 /// The rules of the broker about what is known, written down a second time.
 #[derive(Default)]
@@ -207,6 +207,67 @@ fn the_strict_broker_takes_every_message_too() {
         ..Options::default()
     };
     all_accepted(5, &options, Counts::of_a_day(&Kind::MESSAGES, 2000));
+}
+
+#[test]
+fn what_is_ordered_fits_the_patient_and_the_station() {
+    let counts = Counts::of_a_day(&[Kind::Order], 4000);
+    let mut modalities = BTreeSet::new();
+    for generated in run(21, Options::default(), counts) {
+        let message = Message::parse(&generated.bytes).unwrap();
+        let Change::RegisterOrder(order) =
+            interpret(&message, &Profile::default()).outcome.unwrap()
+        else {
+            continue;
+        };
+        let text = |attribute| order.patches.text(attribute).unwrap_or_default().to_owned();
+        let modality = text(Attribute::Modality);
+        let station = text(Attribute::ScheduledStationAeTitle);
+        let stations = department::stations(&modality);
+        assert!(
+            stations.iter().any(|known| known.ae_title == station),
+            "{station}"
+        );
+        let step = text(Attribute::ScheduledProcedureStepId);
+        let procedure = procedures::PROCEDURES
+            .iter()
+            .find(|known| known.code == step)
+            .unwrap();
+        let sex = text(Attribute::PatientSex);
+        match procedure.who {
+            procedures::Who::Anyone => {}
+            procedures::Who::Women => assert_eq!(sex, "F"),
+            procedures::Who::Men => assert_eq!(sex, "M"),
+        }
+        if let Some(year) = text(Attribute::PatientBirthDate).get(..4) {
+            let age = 2026 - year.parse::<u32>().unwrap();
+            let (first, last) = procedure.ages;
+            assert!((first..=last + 2).contains(&age), "{step} at {age}");
+        }
+        modalities.insert(modality);
+    }
+    assert_eq!(modalities.len(), crate::map::MODALITIES.len());
+}
+
+#[test]
+fn reports_have_lines_and_delimiters() {
+    let counts = Counts::of_a_day(&[Kind::Order, Kind::Report], 1500);
+    let mut characters = BTreeSet::new();
+    for generated in run(22, Options::default(), counts) {
+        let message = Message::parse(&generated.bytes).unwrap();
+        let outcome = interpret(&message, &Profile::default()).outcome;
+        if let Ok(Change::StoreReport(report)) = outcome {
+            let text = report.text;
+            assert!(
+                text.lines().count() > 8 && text.contains("\nIMPRESSION\n"),
+                "{text}"
+            );
+            characters.extend(text.chars());
+        }
+    }
+    for delimiter in ['|', '^', '&', '~', '\\'] {
+        assert!(characters.contains(&delimiter), "{delimiter}");
+    }
 }
 
 #[test]
