@@ -18,7 +18,6 @@ pub(crate) struct Output {
     target: Target,
     format: Format,
     count: u64,
-    line: Vec<u8>,
 }
 
 enum Target {
@@ -38,12 +37,11 @@ impl Output {
             target,
             format,
             count: 0,
-            line: Vec::new(),
         })
     }
 
-    /// Writes one message.
-    pub(crate) fn write(&mut self, generated: &Generated) -> io::Result<()> {
+    /// Writes one message; a million of them are not copied for it.
+    pub(crate) fn write(&mut self, generated: &mut Generated) -> io::Result<()> {
         self.count += 1;
         let stream = match &mut self.target {
             Target::Stream(stream) => stream,
@@ -54,13 +52,13 @@ impl Output {
         };
         match self.format {
             Format::BlankLine => {
-                self.line.clear();
                 if self.count > 1 {
-                    self.line.push(b'\n');
+                    stream.write_all(b"\n")?;
                 }
-                let line_ends = |&byte: &u8| if byte == b'\r' { b'\n' } else { byte };
-                self.line.extend(generated.bytes.iter().map(line_ends));
-                stream.write_all(&self.line)
+                for byte in &mut generated.bytes {
+                    *byte = if *byte == b'\r' { b'\n' } else { *byte };
+                }
+                stream.write_all(&generated.bytes)
             }
             Format::Cr | Format::Dir => stream.write_all(&generated.bytes),
             Format::Mllp => {

@@ -1,12 +1,13 @@
 //! Makes the messages of a [`Plan`] and writes them.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use hl7_message::Message;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use medsynapse::synth::{Counts, Edit, Generated, Synth};
 
 use crate::output::{Answers, Output};
@@ -50,7 +51,7 @@ pub(crate) fn run(plan: &Plan, quiet: bool) -> anyhow::Result<Done> {
             output.flush().or_else(gone).context("cannot write")?;
             wait(begin, written, rate);
         }
-        match output.write(&generated) {
+        match output.write(&mut generated) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
             Err(error) => bail!("cannot write {}: {error}", plan.output.display()),
@@ -120,9 +121,14 @@ fn progress(plan: &Plan, quiet: bool) -> ProgressBar {
     if quiet || (total < PROGRESS_FROM && plan.rate.is_none()) {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
-    let template = "{bar:30} {human_pos}/{human_len} messages, {per_sec}, {eta} left";
+    let template = "{bar:30} {human_pos}/{human_len} messages, {rate}, {eta} left";
     if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
+        bar.set_style(
+            style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                // What cannot be shown is not shown.
+                let _ = write!(out, "{:.0}/s", state.per_sec());
+            }),
+        );
     }
     bar
 }
