@@ -1,5 +1,7 @@
 //! A message as JSON: in a list, and whole.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hl7_json::Raw;
@@ -7,7 +9,6 @@ use hl7_message::{Charset, Message};
 use medsynapse_broker::Clock;
 use medsynapse_store::{MessageSummary, StoredMessage};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::moment;
 use crate::problem::ProblemAt;
@@ -58,50 +59,47 @@ impl Summary {
 /// A message with everything that is kept of it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Whole {
+struct Whole<'m> {
     #[serde(flatten)]
     summary: Summary,
-    message: String,
+    message: Cow<'m, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message_base64: Option<String>,
-    parsed_message: Value,
-    acknowledgment: String,
+    parsed_message: Option<Raw<'m, 'm>>,
+    acknowledgment: Cow<'m, str>,
     findings: Vec<ProblemAt>,
     #[serde(rename = "warningList")]
     warnings: Vec<ProblemAt>,
 }
 
-impl Whole {
-    pub(crate) fn of(from: StoredMessage, clock: &dyn Clock) -> Self {
-        let parsed = Message::parse(&from.raw).ok();
-        let parsed_message = parsed
-            .as_ref()
-            .map_or(Value::Null, |message| json!(Raw(message)));
-        let (message, message_base64) = match core::str::from_utf8(&from.raw) {
-            Ok(text) => (text.to_owned(), None),
-            Err(_) => (
-                legible(&from.raw, parsed.as_ref()),
-                Some(STANDARD.encode(&from.raw)),
-            ),
-        };
-        Self {
-            summary: Summary::of(from.summary, clock),
-            message,
-            message_base64,
-            parsed_message,
-            acknowledgment: String::from_utf8_lossy(&from.ack).into_owned(),
-            findings: from.findings.into_iter().map(ProblemAt::from).collect(),
-            warnings: from.warnings.into_iter().map(ProblemAt::from).collect(),
-        }
-    }
+/// A message with everything that is kept of it, as JSON.
+pub(crate) fn whole(from: StoredMessage, clock: &dyn Clock) -> Vec<u8> {
+    let parsed = Message::parse(&from.raw).ok();
+    let (message, message_base64) = match core::str::from_utf8(&from.raw) {
+        Ok(text) => (Cow::Borrowed(text), None),
+        Err(_) => (
+            legible(&from.raw, parsed.as_ref()),
+            Some(STANDARD.encode(&from.raw)),
+        ),
+    };
+    let whole = Whole {
+        summary: Summary::of(from.summary, clock),
+        message,
+        message_base64,
+        parsed_message: parsed.as_ref().map(Raw),
+        acknowledgment: String::from_utf8_lossy(&from.ack),
+        findings: from.findings.into_iter().map(ProblemAt::from).collect(),
+        warnings: from.warnings.into_iter().map(ProblemAt::from).collect(),
+    };
+    // Names are text and a Vec takes everything: it cannot fail.
+    serde_json::to_vec(&whole).unwrap_or_default()
 }
 
 /// Bytes that are not UTF-8 as text: in the set that MSH-18 names, else with U+FFFD.
-fn legible(raw: &[u8], message: Option<&Message<'_>>) -> String {
+fn legible<'m>(raw: &'m [u8], message: Option<&Message<'_>>) -> Cow<'m, str> {
     let charset = message.and_then(|message| {
         Charset::from_msh18(message.header().character_set().first().as_bytes()).ok()
     });
     let text = charset.and_then(|charset| charset.decode(raw).ok());
     text.unwrap_or_else(|| String::from_utf8_lossy(raw))
-        .into_owned()
 }

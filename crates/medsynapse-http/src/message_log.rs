@@ -6,6 +6,8 @@ use std::sync::Arc;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use medsynapse_broker::{Broker, Clock};
@@ -13,7 +15,7 @@ use medsynapse_store::{MessageOrder, MessageQuery, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::message::{Summary, Whole};
+use crate::message::{Summary, whole};
 use crate::problem::Problem;
 use crate::reading::read;
 
@@ -173,7 +175,7 @@ async fn list(
 async fn one(
     State(log): State<Arc<MessageLog>>,
     id: Result<Path<String>, PathRejection>,
-) -> Result<Json<Whole>, Problem> {
+) -> Result<Response, Problem> {
     let number = id.ok().and_then(|Path(id)| id.parse::<i64>().ok());
     let id = number.filter(|id| *id >= 1).ok_or_else(|| {
         Problem::new(
@@ -186,7 +188,7 @@ async fn one(
     let found = read(log.broker.store(), move |store| {
         Ok(store
             .message(id)?
-            .map(|message| Whole::of(message, clock.as_ref())))
+            .map(|message| whole(message, clock.as_ref())))
     });
     let not_found = || {
         Problem::new(
@@ -195,7 +197,8 @@ async fn one(
             "Message not found",
         )
     };
-    found.await?.map(Json).ok_or_else(not_found)
+    let json = found.await?.ok_or_else(not_found)?;
+    Ok(([(CONTENT_TYPE, "application/json")], json).into_response())
 }
 
 async fn types(State(log): State<Arc<MessageLog>>) -> Result<Json<Map<String, Value>>, Problem> {

@@ -281,15 +281,15 @@ pub(crate) fn meaning(at: Location, message: &Message<'_>) -> Option<&'static st
     }
     let field = Location::of(at.segment_id()).at_field(at.field_number()?);
     let leaf = field.component(at.component_number().unwrap_or(1));
-    let row = ROWS.iter().find(|row| match row.kind {
-        // All components of a name are read.
-        Kind::Name => row.location() == field.component(1) && at.component_number().is_none(),
-        // The first place that says anything counts.
-        _ => {
-            let mut sources = row.sources.iter();
-            let says = sources.find(|source| !message.value(**source).is_absent());
-            says.copied().unwrap_or(row.location()) == leaf
+    let row = ROWS.iter().find(|row| {
+        if row.kind == Kind::Name {
+            // All components of a name are read.
+            return row.location() == field.component(1) && at.component_number().is_none();
         }
+        // The first place that says anything counts.
+        let mut sources = row.sources.iter();
+        let says = sources.find(|source| !message.value(**source).is_absent());
+        says.copied().unwrap_or(row.location()) == leaf
     });
     let other = || OTHERS.iter().find(|(place, _)| *place == leaf.to_string());
     row.map(|row| row.name)
