@@ -23,6 +23,41 @@ fn equal(block: &[u8; BLOCK], byte: u8) -> u64 {
     mask
 }
 
+/// A bit for each byte of `block` that is one of `bytes`.
+#[inline]
+pub(crate) fn any_of<const N: usize>(block: &[u8; BLOCK], bytes: [u8; N]) -> u64 {
+    let (words, _) = block.as_chunks::<8>();
+    let patterns = bytes.map(|byte| LOW * u64::from(byte));
+    let mut mask = 0;
+    for (word, loaded) in words.iter().enumerate() {
+        let loaded = u64::from_le_bytes(*loaded);
+        let mut differs = u64::MAX;
+        for pattern in patterns {
+            let zero_where_equal = loaded ^ pattern;
+            differs &= ((zero_where_equal & SEVEN) + SEVEN) | zero_where_equal;
+        }
+        let found = !(differs | SEVEN);
+        mask |= ((found >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * word);
+    }
+    mask
+}
+
+/// The blocks of `bytes`, the last one filled up with zeros, each with its offset.
+///
+/// A zero is never a delimiter, so what is filled up shows in no bitmap of one.
+#[inline]
+pub(crate) fn for_each_block(bytes: &[u8], mut each: impl FnMut(usize, &[u8; BLOCK])) {
+    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
+    let mut offset = 0;
+    for block in blocks {
+        each(offset, block);
+        offset += BLOCK;
+    }
+    if !tail.is_empty() {
+        each(offset, &filled(tail));
+    }
+}
+
 #[inline]
 fn filled(tail: &[u8]) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
@@ -78,6 +113,11 @@ mod tests {
             let plain =
                 block.iter().rev().fold(0_u64, |mask, b| (mask << 1) | u64::from(*b == wanted));
             prop_assert_eq!(equal(&block, wanted), plain);
+            prop_assert_eq!(any_of(&block, [wanted]), plain);
+            let three = [wanted, bytes[0], bytes[1]];
+            let plain =
+                block.iter().rev().fold(0_u64, |mask, b| (mask << 1) | u64::from(three.contains(b)));
+            prop_assert_eq!(any_of(&block, three), plain);
         }
 
         #[test]

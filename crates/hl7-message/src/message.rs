@@ -281,6 +281,11 @@ impl<'a> Message<'a> {
         Some(segment.locate(offset, location))
     }
 
+    /// Where the `n`-th segment stands, from 0.
+    pub(crate) fn span(&self, n: usize) -> Option<core::ops::Range<usize>> {
+        self.table.as_slice().get(n).map(|span| span.range())
+    }
+
     fn view(&self, span: Span) -> Segment<'a> {
         let bytes = self.bytes.get(span.range()).unwrap_or_default();
         Segment::new(bytes, span.start as usize, self.separators)
