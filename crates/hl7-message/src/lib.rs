@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod combinators;
+pub mod dictionary;
 pub mod escape;
 
 mod ack;
