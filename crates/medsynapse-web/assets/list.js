@@ -1,4 +1,5 @@
 // The message list: new messages by themselves, and the keyboard.
+import "./rows.js";
 import { onKey } from "./keys.js";
 
 const list = document.getElementById("list");
@@ -86,28 +87,14 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) { source?.close(); source = null; } else if (!source) listen();
 });
 
-document.getElementById("ack").addEventListener("change", (event) => event.target.form.requestSubmit());
-
-list.addEventListener("click", (event) => {
-  if (event.target.closest("a") || String(getSelection())) return;
-  const link = event.target.closest("tr[data-id]")?.querySelector("a");
-  if (!link) return;
-  if (event.metaKey || event.ctrlKey) open(link.href, "_blank", "noopener");
-  else link.click();
-});
-
-function step(by) {
-  const links = [...list.querySelectorAll("tr[data-id] .time a")];
-  if (links.length === 0) return;
-  const at = links.indexOf(document.activeElement?.closest("tr[data-id]")?.querySelector(".time a"));
-  const next = at < 0 ? (by > 0 ? 0 : links.length - 1) : at + by;
-  links[Math.max(0, Math.min(links.length - 1, next))].focus();
-}
+const answer = document.getElementById("ack");
+// An address says only what is asked for.
+answer.form.addEventListener("submit", () => { answer.disabled = answer.value === ""; });
+addEventListener("pageshow", () => { answer.disabled = false; });
+answer.addEventListener("change", (event) => event.target.form.requestSubmit());
 
 onKey({
   "/": () => document.getElementById("q").select(),
-  ArrowDown: () => step(1),
-  ArrowUp: () => step(-1),
   l: () => setPaused(!paused),
 });
 show();

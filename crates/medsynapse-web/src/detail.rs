@@ -12,6 +12,7 @@ use hl7_message::Message;
 use medsynapse_broker::Clock;
 use medsynapse_store::{MessageOrder, MessageQuery, Store, StoreError, StoredMessage};
 
+use crate::address;
 use crate::app::{Frame, Shared};
 use crate::error_page::{error_page, render, unavailable};
 use crate::line::{Line, lines};
@@ -173,7 +174,7 @@ fn facts(row: &Row, sender: String, sent_at: String, size: u64) -> Vec<Fact> {
         Fact {
             what: "Accession number",
             value: row.accession_number.clone(),
-            list: list("acc:", &row.accession_number),
+            list: Some(address::order(&row.accession_number)),
         },
         plain("Control ID", row.control_id.clone()),
         plain("Sender", sender),

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod address;
 mod app;
 mod assets;
 mod badge;
@@ -10,6 +11,7 @@ mod headers;
 mod line;
 mod list;
 mod names;
+mod order;
 mod reading;
 mod router;
 mod search;

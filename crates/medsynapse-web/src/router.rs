@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::{Shared, WebApp};
-use crate::{assets, detail, error_page, events, headers, list};
+use crate::{assets, detail, error_page, events, headers, list, order};
 
 /// The pages.
 pub fn router(app: WebApp) -> Router {
@@ -24,6 +24,7 @@ pub fn router(app: WebApp) -> Router {
     Router::new()
         .route("/", get(list::list))
         .route("/messages/{id}", get(detail::detail))
+        .route("/orders/{accession}", get(order::order))
         .route("/events", get(events::events))
         .route("/assets/{name}", get(assets::asset))
         .fallback(error_page::not_found)

@@ -1,9 +1,9 @@
 //! [`Search`]: which messages a page lists, as its address says.
 
-use std::fmt::Write as _;
-
 use medsynapse_store::{MessageOrder, MessageQuery, MessageSummary, Page, Store, StoreError};
 use serde::Deserialize;
+
+use crate::address;
 
 /// Longer text names nothing.
 const TEXT_MAX: usize = 128;
@@ -98,13 +98,7 @@ impl Search {
             address.push(if address.len() == 1 { '?' } else { '&' });
             address.push_str(name);
             address.push('=');
-            for byte in value.bytes() {
-                if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
-                    address.push(char::from(byte));
-                } else {
-                    let _ = write!(address, "%{byte:02X}");
-                }
-            }
+            address::encode(value, &mut address);
         };
         if !self.text.is_empty() {
             add("q", &self.text);

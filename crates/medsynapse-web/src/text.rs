@@ -49,6 +49,35 @@ pub(crate) fn show(bytes: &[u8], charset: Charset, out: &mut Vec<Piece>) {
     }
 }
 
+/// One line of text with the marks in it.
+pub(crate) fn legible(text: impl AsRef<str>) -> String {
+    let text = text.as_ref();
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match mark(c) {
+            Some(mark) => {
+                out.push('⟨');
+                out.push_str(&mark);
+                out.push('⟩');
+            }
+            None => out.push(c),
+        }
+    }
+    out
+}
+
+/// Text of several lines, without marks for their ends.
+pub(crate) fn show_lines(text: &str, out: &mut Vec<Piece>) {
+    for line in text.split_inclusive('\n') {
+        line.trim_end_matches('\n')
+            .chars()
+            .for_each(|c| show_char(c, out));
+        if line.ends_with('\n') {
+            out.push(Piece::new("\n", ""));
+        }
+    }
+}
+
 fn show_char(c: char, out: &mut Vec<Piece>) {
     let Some(mark) = mark(c) else {
         match out.last_mut() {
@@ -115,5 +144,6 @@ mod tests {
         check(b"\x0Bx\x1C\x00\x7F", "[VT]x[FS][0x00][0x7F]");
         check("a\u{202E}b\u{200B}".as_bytes(), "a[U+202E]b[U+200B]");
         check(b"M\xDCLLER", "M[0xDC]LLER");
+        assert_eq!(legible("a\u{202E}b\tc"), "a⟨U+202E⟩b⟨TAB⟩c");
     }
 }

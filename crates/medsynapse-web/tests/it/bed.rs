@@ -135,3 +135,15 @@ pub(crate) fn order(n: u32) -> Vec<u8> {
     )
     .into_bytes()
 }
+
+/// A report on order `n`, whose text is `text`.
+pub(crate) fn report(n: u32, text: &str) -> Vec<u8> {
+    format!(
+        "MSH|^~\\&|RIS|HOSPITAL|PACS_APP|PACS_FACILITY|20230614151617||ORU^R01|REP{n}|P|2.3\r\
+         PID|1||PAT{}||SMITH^JOHN||19800101|M\r\
+         OBR|1|ACC{n}\r\
+         OBX|1|TX|CT123^CT CHEST||{text}||||||F|||20230614150000||77^GRAY\r",
+        n % 10
+    )
+    .into_bytes()
+}

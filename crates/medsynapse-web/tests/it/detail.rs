@@ -28,7 +28,7 @@ async fn everything_that_is_known_of_a_message() {
     assert!(
         page.body.contains("href=\"/messages/3\"") && page.body.contains("href=\"/messages/1\"")
     );
-    assert!(page.body.contains("href=\"/?q=acc:ACC2\""));
+    assert!(page.body.contains("href=\"/orders/ACC2\""));
     assert!(
         page.body
             .contains("<span data-path=\"PID-5\" title=\"PID-5 Patient name\">")

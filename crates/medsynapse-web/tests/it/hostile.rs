@@ -120,6 +120,7 @@ async fn values_are_only_ever_text() {
         .body,
     );
     only_text(&bed.get(&format!("/{query}")).await.body);
+    only_text(&bed.get(&format!("/orders/{query}")).await.body);
     only_text(&bed.get(&format!("/messages/{query}")).await.body);
 }
 
@@ -173,6 +174,7 @@ async fn pages_hold_no_script_of_their_own_and_nothing_from_elsewhere() {
         "list.js",
         "detail.js",
         "keys.js",
+        "rows.js",
         "theme.js",
         "icon.svg",
     ] {

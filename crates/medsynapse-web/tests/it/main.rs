@@ -6,3 +6,4 @@ mod detail;
 mod hostile;
 mod list;
 mod live;
+mod order;

@@ -1,0 +1,193 @@
+//! `GET /orders/{accession number}`: an order, its report and its messages.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use medsynapse::{AccessionNumber, OrderState, PersonName, Report, ReportFormat};
+use medsynapse_broker::Clock;
+use medsynapse_store::{
+    MessageOrder, MessageQuery, MessageSummary, OrderRecord, Page, ReportRecord, Store, StoreError,
+};
+
+use crate::app::{Frame, Shared};
+use crate::error_page::{error_page, render, unavailable};
+use crate::list::Row;
+use crate::reading::read;
+use crate::search::{By, Search};
+use crate::text::{Piece, show_lines};
+use crate::wall::{Wall, grouped};
+
+#[derive(Template)]
+#[template(path = "order.html")]
+struct OrderPage {
+    frame: Frame,
+    accession_number: String,
+    order: Option<OrderView>,
+    report: Option<ReportView>,
+    rows: Vec<Row>,
+    /// How many messages there are beyond those that are shown, and where.
+    more: Option<(String, String)>,
+}
+
+struct OrderView {
+    state: &'static str,
+    tone: &'static str,
+    patient: String,
+    created: Wall,
+    created_by: i64,
+    updated: Wall,
+    updated_by: i64,
+    attributes: Vec<AttributeView>,
+}
+
+struct AttributeView {
+    name: &'static str,
+    path: String,
+    value: String,
+}
+
+struct ReportView {
+    status: &'static str,
+    by: String,
+    version: u32,
+    updated: Wall,
+    message_id: i64,
+    rich: bool,
+    text: Vec<Piece>,
+}
+
+struct Found {
+    order: Option<OrderRecord>,
+    report: Option<ReportRecord>,
+    messages: Page<MessageSummary>,
+}
+
+pub(crate) async fn order(
+    State(shared): State<Arc<Shared>>,
+    accession: Result<Path<String>, PathRejection>,
+) -> Response {
+    let text = "Neither an order nor a message has this accession number.";
+    let not_found = || error_page(&shared, StatusCode::NOT_FOUND, "No such order", text);
+    let accession = accession
+        .ok()
+        .and_then(|Path(text)| AccessionNumber::try_from(&*text).ok());
+    let Some(accession) = accession else {
+        return not_found();
+    };
+    let (asked, rows) = (accession.clone(), shared.app.limits.page_rows);
+    match read(shared.app.broker.store(), move |store| {
+        find(store, &asked, rows)
+    })
+    .await
+    {
+        None => unavailable(&shared),
+        Some(found) if found.order.is_none() && found.messages.total == 0 => not_found(),
+        Some(found) => {
+            let clock = shared.app.clock.as_ref();
+            render(&page(Frame::of(&shared.app), &accession, found, clock))
+        }
+    }
+}
+
+fn find(store: &dyn Store, asked: &AccessionNumber, rows: u32) -> Result<Found, StoreError> {
+    let query = MessageQuery {
+        accession_number: Some(asked.as_str().to_owned()),
+        order: MessageOrder::NewestFirst,
+        limit: rows,
+        ..MessageQuery::default()
+    };
+    Ok(Found {
+        order: store.order(asked)?,
+        report: store.report(asked)?,
+        messages: store.messages(&query)?,
+    })
+}
+
+fn page(frame: Frame, accession: &AccessionNumber, found: Found, clock: &dyn Clock) -> OrderPage {
+    let shown = u64::try_from(found.messages.items.len()).unwrap_or_default();
+    let more = found.messages.total.saturating_sub(shown);
+    let all = Search {
+        text: format!("{}{accession}", By::Accession.prefix()),
+        page: 1,
+        ..Search::default()
+    };
+    OrderPage {
+        frame,
+        accession_number: accession.as_str().to_owned(),
+        order: found.order.map(|record| order_view(&record, clock)),
+        report: found.report.map(|record| report_view(record, clock)),
+        rows: found
+            .messages
+            .items
+            .into_iter()
+            .map(|message| Row::of(message, clock))
+            .collect(),
+        more: (more > 0).then(|| (grouped(more), all.address())),
+    }
+}
+
+fn order_view(record: &OrderRecord, clock: &dyn Clock) -> OrderView {
+    let order = &record.order;
+    let (state, tone) = match order.state {
+        OrderState::Scheduled => ("Scheduled", "ok"),
+        OrderState::Completed => ("Completed", "done"),
+    };
+    let attributes = order
+        .attributes
+        .iter()
+        .map(|(attribute, value)| AttributeView {
+            name: attribute.row().name,
+            path: attribute.row().location().to_string(),
+            value: value.to_owned(),
+        });
+    OrderView {
+        state,
+        tone,
+        patient: order
+            .patient_name()
+            .as_ref()
+            .map(PersonName::to_string)
+            .unwrap_or_default(),
+        created: Wall::of(record.created_at, clock),
+        created_by: record.created_by,
+        updated: Wall::of(record.updated_at, clock),
+        updated_by: record.updated_by,
+        attributes: attributes.collect(),
+    }
+}
+
+fn report_view(record: ReportRecord, clock: &dyn Clock) -> ReportView {
+    let Report {
+        status,
+        physician_id,
+        physician_name,
+        format,
+        text,
+        ..
+    } = record.report;
+    let by = [physician_name, physician_id].into_iter().flatten();
+    let mut pieces = Vec::new();
+    show_lines(&text, &mut pieces);
+    ReportView {
+        status: match status.as_deref() {
+            Some("I") => "Study completed",
+            Some("R") => "Read",
+            Some("F") => "Final",
+            Some("P") => "Printed",
+            _ => "Report",
+        },
+        by: by
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" · "),
+        version: record.version,
+        updated: Wall::of(record.updated_at, clock),
+        message_id: record.message_id,
+        rich: format == ReportFormat::RichText,
+        text: pieces,
+    }
+}
