@@ -10,8 +10,9 @@ use serde_json::json;
 
 use crate::cli::Format;
 
-/// Bytes that are collected before they are written.
-const BUFFER_BYTES: usize = 256 * 1024;
+/// Bytes that are collected before they are written: what a pipe holds. With four times as much a
+/// million messages took 2.9 s instead of 2.4 s, for the writer waits in the middle of each write.
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// A writer for messages in one format.
 pub(crate) struct Output {
