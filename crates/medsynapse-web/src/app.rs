@@ -82,4 +82,15 @@ impl Frame {
             version: app.version.clone(),
         }
     }
+
+    /// How `hl7-sender` is told where messages are taken; empty where it knows by itself.
+    pub(crate) fn sender_options(&self) -> String {
+        match self.mllp_address.rsplit_once(':') {
+            Some(("127.0.0.1" | "localhost", "2575")) | None => String::new(),
+            Some((host, port)) => {
+                let host = host.trim_matches(|c| c == '[' || c == ']');
+                format!(" --host {host} --port {port}")
+            }
+        }
+    }
 }

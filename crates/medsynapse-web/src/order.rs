@@ -7,6 +7,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use medsynapse::map::Kind;
 use medsynapse::{AccessionNumber, OrderState, PersonName, Report, ReportFormat};
 use medsynapse_broker::Clock;
 use medsynapse_store::{
@@ -19,7 +20,7 @@ use crate::list::Row;
 use crate::reading::read;
 use crate::search::{By, Search};
 use crate::text::{Piece, show_lines};
-use crate::wall::{Wall, grouped};
+use crate::wall::{Wall, grouped, readable};
 
 #[derive(Template)]
 #[template(path = "order.html")]
@@ -142,7 +143,11 @@ fn order_view(record: &OrderRecord, clock: &dyn Clock) -> OrderView {
         .map(|(attribute, value)| AttributeView {
             name: attribute.row().name,
             path: attribute.row().location().to_string(),
-            value: value.to_owned(),
+            value: match attribute.row().kind {
+                Kind::Name => PersonName::from_xpn(value).to_string(),
+                Kind::Date | Kind::DateTime => readable(value),
+                _ => value.to_owned(),
+            },
         });
     OrderView {
         state,

@@ -1,6 +1,9 @@
 //! Moments as the clock on the wall shows them, and numbers as people read them.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, FixedOffset, Utc};
+use hl7_message::Timestamp;
 use medsynapse_broker::Clock;
 
 /// A moment for a `<time>`.
@@ -31,6 +34,35 @@ impl Wall {
     }
 }
 
+/// An HL7 time stamp as people read it, as far as it goes; other text as it is.
+pub(crate) fn readable(text: &str) -> String {
+    let Ok(stamp) = Timestamp::parse(text.as_bytes()) else {
+        return text.to_owned();
+    };
+    let mut out = format!("{:04}", stamp.year());
+    let parts = [
+        ('-', stamp.month()),
+        ('-', stamp.day()),
+        (' ', stamp.hour()),
+        (':', stamp.minute()),
+        (':', stamp.second()),
+    ];
+    for (before, part) in parts {
+        let Some(part) = part else { break };
+        let _ = write!(out, "{before}{part:02}");
+    }
+    if let Some(offset) = stamp.offset_minutes() {
+        let sign = if offset < 0 { '-' } else { '+' };
+        let _ = write!(
+            out,
+            " {sign}{:02}:{:02}",
+            offset.abs() / 60,
+            offset.abs() % 60
+        );
+    }
+    out
+}
+
 /// `1,204`
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -47,6 +79,19 @@ pub(crate) fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_stamps_are_readable() {
+        for (stamp, text) in [
+            ("20230614132030", "2023-06-14 13:20:30"),
+            ("202306141320-0130", "2023-06-14 13:20 -01:30"),
+            ("19800101", "1980-01-01"),
+            ("2023", "2023"),
+            ("soon", "soon"),
+        ] {
+            assert_eq!(readable(stamp), text);
+        }
+    }
 
     #[test]
     fn numbers_are_grouped() {
