@@ -61,7 +61,10 @@ fn line(segment: Segment<'_>, at: Option<Location>, charset: Charset) -> Line {
             .zip(u16::try_from(n + 1).ok())
             .map(|(at, number)| at.at_field(number));
         let path = at.map(|at| at.to_string()).unwrap_or_default();
-        let called = at.and_then(names::field).unwrap_or_default();
+        let called = at
+            .and_then(names::field)
+            .map(|(name, _)| name)
+            .unwrap_or_default();
         let mut pieces = Vec::new();
         let bytes = field.as_bytes();
         if header && n < 2 {
@@ -203,7 +206,7 @@ mod tests {
         assert_eq!(texts, ["|", "^~\\&", "RIS"]);
         let before: Vec<_> = lines[0].fields.iter().map(|f| f.before).collect();
         assert_eq!(before, ["", "", "|"]);
-        assert_eq!(lines[0].fields[2].title, "MSH-3 Sending application");
+        assert_eq!(lines[0].fields[2].title, "MSH-3 Sending Application");
     }
 
     #[test]

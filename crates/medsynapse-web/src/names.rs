@@ -1,240 +1,7 @@
 //! What fields are called, and what the broker takes them for.
 
-use hl7_message::{Location, Message, SegmentId};
+use hl7_message::{Location, Message, SegmentId, dictionary};
 use medsynapse::map::{Kind, ROWS};
-
-/// Segments with their names and those of their fields, in order; HL7 2.3.
-const SEGMENTS: &[(&str, &str, &[&str])] = &[
-    (
-        "MSH",
-        "Message header",
-        &[
-            "Field separator",
-            "Encoding characters",
-            "Sending application",
-            "Sending facility",
-            "Receiving application",
-            "Receiving facility",
-            "Date and time of message",
-            "Security",
-            "Message type",
-            "Message control ID",
-            "Processing ID",
-            "Version ID",
-            "Sequence number",
-            "Continuation pointer",
-            "Accept acknowledgement type",
-            "Application acknowledgement type",
-            "Country code",
-            "Character set",
-            "Principal language",
-        ],
-    ),
-    (
-        "MSA",
-        "Acknowledgement",
-        &[
-            "Acknowledgement code",
-            "Message control ID",
-            "Text message",
-            "Expected sequence number",
-            "Delayed acknowledgement type",
-            "Error condition",
-        ],
-    ),
-    ("ERR", "Error", &["Error code and location"]),
-    (
-        "EVN",
-        "Event",
-        &[
-            "Event type code",
-            "Recorded date and time",
-            "Planned date and time",
-            "Event reason",
-            "Operator ID",
-            "Event occurred",
-        ],
-    ),
-    (
-        "PID",
-        "Patient",
-        &[
-            "Set ID",
-            "External patient ID",
-            "Internal patient ID",
-            "Alternate patient ID",
-            "Patient name",
-            "Mother's maiden name",
-            "Date of birth",
-            "Sex",
-            "Patient alias",
-            "Race",
-            "Address",
-            "County code",
-            "Home phone",
-            "Business phone",
-            "Primary language",
-            "Marital status",
-            "Religion",
-            "Account number",
-            "SSN",
-            "Driver's licence",
-            "Mother's identifier",
-            "Ethnic group",
-            "Birth place",
-            "Multiple birth",
-            "Birth order",
-            "Citizenship",
-            "Veterans status",
-            "Nationality",
-            "Date and time of death",
-            "Death indicator",
-        ],
-    ),
-    (
-        "MRG",
-        "Merge",
-        &[
-            "Prior internal patient ID",
-            "Prior alternate patient ID",
-            "Prior account number",
-            "Prior external patient ID",
-            "Prior visit number",
-            "Prior alternate visit ID",
-            "Prior patient name",
-        ],
-    ),
-    (
-        "PV1",
-        "Visit",
-        &[
-            "Set ID",
-            "Patient class",
-            "Assigned location",
-            "Admission type",
-            "Preadmit number",
-            "Prior location",
-            "Attending doctor",
-            "Referring doctor",
-            "Consulting doctor",
-            "Hospital service",
-            "Temporary location",
-            "Preadmit test",
-            "Readmission",
-            "Admit source",
-            "Ambulatory status",
-            "VIP indicator",
-            "Admitting doctor",
-            "Patient type",
-            "Visit number",
-            "Financial class",
-        ],
-    ),
-    (
-        "ORC",
-        "Common order",
-        &[
-            "Order control",
-            "Placer order number",
-            "Filler order number",
-            "Placer group number",
-            "Order status",
-            "Response flag",
-            "Quantity and timing",
-            "Parent",
-            "Date and time of transaction",
-            "Entered by",
-            "Verified by",
-            "Ordering provider",
-            "Enterer's location",
-            "Call back phone",
-            "Order effective",
-            "Order control reason",
-            "Entering organisation",
-            "Entering device",
-            "Action by",
-        ],
-    ),
-    (
-        "OBR",
-        "Observation request",
-        &[
-            "Set ID",
-            "Placer order number",
-            "Filler order number",
-            "Universal service ID",
-            "Priority",
-            "Requested date and time",
-            "Observation start",
-            "Observation end",
-            "Collection volume",
-            "Collector",
-            "Specimen action",
-            "Danger code",
-            "Clinical information",
-            "Specimen received",
-            "Specimen source",
-            "Ordering provider",
-            "Call back phone",
-            "Placer field 1",
-            "Placer field 2",
-            "Filler field 1",
-            "Filler field 2",
-            "Results reported",
-            "Charge to practice",
-            "Diagnostic service section",
-            "Result status",
-            "Parent result",
-            "Quantity and timing",
-            "Result copies to",
-            "Parent number",
-            "Transportation mode",
-            "Reason for study",
-            "Principal interpreter",
-            "Assistant interpreter",
-            "Technician",
-            "Transcriptionist",
-            "Scheduled date and time",
-            "Sample containers",
-            "Transport logistics",
-            "Collector's comment",
-        ],
-    ),
-    (
-        "OBX",
-        "Observation",
-        &[
-            "Set ID",
-            "Value type",
-            "Observation identifier",
-            "Observation sub-ID",
-            "Value",
-            "Units",
-            "Reference range",
-            "Abnormal flags",
-            "Probability",
-            "Nature of abnormal test",
-            "Result status",
-            "Last normal values",
-            "User defined access checks",
-            "Date and time of observation",
-            "Producer's ID",
-            "Responsible observer",
-            "Method",
-        ],
-    ),
-    ("NTE", "Notes", &["Set ID", "Source", "Comment"]),
-    ("ZDS", "Study", &["Study instance UID"]),
-];
-
-/// Parts of a person's name, XPN.
-const NAME_PARTS: &[&str] = &[
-    "Family name",
-    "Given name",
-    "Middle name",
-    "Suffix",
-    "Prefix",
-];
 
 /// What the broker reads beside the attributes of an order.
 const OTHERS: &[(&str, &str)] = &[
@@ -250,25 +17,33 @@ const OTHERS: &[(&str, &str)] = &[
 
 /// What a segment is called.
 pub(crate) fn segment(id: SegmentId) -> Option<&'static str> {
-    find(id).map(|(_, name, _)| *name)
+    let known = dictionary::segment(id).map(dictionary::SegmentDefinition::name);
+    known.or((id == SegmentId::ZDS).then_some("Study"))
 }
 
-/// What a field, or a part of a name, is called.
-pub(crate) fn field(at: Location) -> Option<&'static str> {
-    let (_, _, fields) = find(at.segment_id())?;
-    let number = usize::from(at.field_number()?);
-    let Some(component) = at.component_number() else {
-        return fields.get(number - 1).copied();
-    };
-    let named = matches!((at.segment_id().as_str(), number), ("PID", 5) | ("MRG", 7));
-    NAME_PARTS
-        .get(usize::from(component) - 1)
-        .copied()
-        .filter(|_| named)
+/// What a field or a part of one is called, and of which data type it is.
+pub(crate) fn field(at: Location) -> Option<(&'static str, &'static str)> {
+    if (at.segment_id(), at.field_number()) == (SegmentId::ZDS, Some(1)) {
+        return Some(("Study Instance UID", "RP")).filter(|_| at.component_number().is_none());
+    }
+    let field = dictionary::field(at)?;
+    let mut found = (field.name(), field.data_type());
+    for number in [at.component_number(), at.subcomponent_number()]
+        .into_iter()
+        .flatten()
+    {
+        if number == 1 && found.1.components().is_empty() {
+            continue; // What has one part is its own only part.
+        }
+        let part = found.1.component(number)?;
+        found = (part.name(), part.data_type());
+    }
+    Some((found.0, found.1.name()))
 }
 
-fn find(id: SegmentId) -> Option<&'static (&'static str, &'static str, &'static [&'static str])> {
-    SEGMENTS.iter().find(|(known, _, _)| *known == id.as_str())
+/// What a code at a location means.
+pub(crate) fn label(at: Location, code: &[u8]) -> Option<&'static str> {
+    dictionary::table_of(at)?.label(code)
 }
 
 /// What the broker takes the leaf at a location of a message for.
@@ -304,11 +79,14 @@ mod tests {
 
     #[test]
     fn fields_have_names() {
-        assert_eq!(field(loc!("OBR-21")), Some("Filler field 2"));
-        assert_eq!(field(loc!("PID-5.2")), Some("Given name"));
+        assert_eq!(field(loc!("OBR-21")), Some(("Filler Field 2", "ST")));
+        assert_eq!(field(loc!("PID-5.2")), Some(("Given Name", "ST")));
+        assert_eq!(field(loc!("PID-3.4.1")), Some(("Namespace ID", "IS")));
+        assert_eq!(field(loc!("PID-8.1")), field(loc!("PID-8")));
+        assert_eq!(field(loc!("PID-8.2")), None);
         assert_eq!(field(loc!("ZZZ-1")), None);
-        assert_eq!(field(loc!("OBR-36")), Some("Scheduled date and time"));
-        assert_eq!(field(loc!("PV1-20")), Some("Financial class"));
+        assert_eq!(field(loc!("ZDS-1")), Some(("Study Instance UID", "RP")));
+        assert_eq!(label(loc!("PID-8"), b"F"), Some("Female"));
     }
 
     #[test]

@@ -29,7 +29,10 @@ pub(crate) struct Leaf {
     pub(crate) path: String,
     pub(crate) depth: u8,
     pub(crate) name: &'static str,
+    pub(crate) data_type: &'static str,
     pub(crate) meaning: &'static str,
+    /// What a code means.
+    pub(crate) label: &'static str,
     /// Empty where it has parts, which follow.
     pub(crate) value: Vec<Piece>,
     /// Whether it is `""`.
@@ -170,17 +173,14 @@ impl Branch {
 
 impl Leaf {
     fn new(at: Location, depth: u8) -> Self {
-        let field = Location::of(at.segment_id())
-            .occurrence(at.occurrence_number())
-            .at_field(at.field_number().unwrap_or_default());
-        let called = names::field(at).or_else(|| {
-            names::field(field).filter(|_| at.component_number().unwrap_or(1) == 1 && depth == 0)
-        });
+        let (name, data_type) = names::field(at).unwrap_or_default();
         Self {
             at,
             path: at.to_string(),
             depth,
-            name: called.unwrap_or_default(),
+            name,
+            data_type,
+            label: "",
             meaning: "",
             value: Vec::new(),
             null: false,
@@ -193,6 +193,7 @@ impl Leaf {
         self.meaning = names::meaning(self.at, from.message).unwrap_or_default();
         self.null = leaf.is_null();
         let data = leaf.unescape();
+        self.label = names::label(self.at, &data).unwrap_or_default();
         let shown = data.get(..LEAF_BYTES_MAX).unwrap_or(&data);
         text::show(shown, from.charset, &mut self.value);
         if shown.len() < data.len() {

@@ -18,8 +18,9 @@ async fn everything_that_is_known_of_a_message() {
         "Accession number ACC2",
         "Sender RIS · HOSPITAL",
         "Came in by MLLP from 127.0.0.1:50000",
-        "OBR-21 Filler field 2 CT1 Scheduled Station AE Title",
-        "PID-5.2 Given name JOHN",
+        "OBR-21 Filler Field 2 ST CT1 Scheduled Station AE Title",
+        "PID-5.2 Given Name ST JOHN",
+        "Sex IS M Male",
         "MSA|AA|MSG2|Order registered.",
         "&#34;format&#34;: &#34;hl7v2-raw/1&#34;",
     ] {
@@ -31,7 +32,7 @@ async fn everything_that_is_known_of_a_message() {
     assert!(page.body.contains("href=\"/orders/ACC2\""));
     assert!(
         page.body
-            .contains("<span data-path=\"PID-5\" title=\"PID-5 Patient name\">")
+            .contains("<span data-path=\"PID-5\" title=\"PID-5 Patient Name\">")
     );
     let first = bed.get("/messages/1").await;
     assert!(first.body.contains("<span class=\"off\">Older</span>"));
