@@ -1,31 +1,33 @@
-//! Where bytes stand, 64 at a time: a bit for each byte of a block, found eight bytes at a time
-//! in plain integers.
+//! Where bytes stand, 64 at a time: a bit for each byte of a block. By compare instructions where
+//! there are some ([`simd`](crate::simd)), else eight bytes at a time in plain integers.
 
 /// Bytes of one block.
 pub(crate) const BLOCK: usize = 64;
 
+#[cfg(any(test, not(target_arch = "x86_64")))]
 const LOW: u64 = 0x0101_0101_0101_0101;
+#[cfg(any(test, not(target_arch = "x86_64")))]
 const SEVEN: u64 = 0x7F7F_7F7F_7F7F_7F7F;
 
 /// A bit for each byte of `block` that is `byte`, the first byte in the lowest bit.
 #[inline]
-fn equal(block: &[u8; BLOCK], byte: u8) -> u64 {
-    let (words, _) = block.as_chunks::<8>();
-    let pattern = LOW * u64::from(byte);
-    let mut mask = 0;
-    for (word, bytes) in words.iter().enumerate() {
-        let zero_where_equal = u64::from_le_bytes(*bytes) ^ pattern;
-        // The high bit of each byte that is zero, and of no other.
-        let found = !(((zero_where_equal & SEVEN) + SEVEN) | zero_where_equal | SEVEN);
-        // The eight high bits, brought together in the top byte.
-        mask |= ((found >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * word);
-    }
-    mask
+pub(crate) fn equal(block: &[u8; BLOCK], byte: u8) -> u64 {
+    any_of(block, [byte])
 }
 
 /// A bit for each byte of `block` that is one of `bytes`.
 #[inline]
 pub(crate) fn any_of<const N: usize>(block: &[u8; BLOCK], bytes: [u8; N]) -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    return crate::simd::any_of(block, bytes);
+    #[cfg(not(target_arch = "x86_64"))]
+    return plain_any_of(block, bytes);
+}
+
+/// [`any_of`] in plain integers.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+#[inline]
+pub(crate) fn plain_any_of<const N: usize>(block: &[u8; BLOCK], bytes: [u8; N]) -> u64 {
     let (words, _) = block.as_chunks::<8>();
     let patterns = bytes.map(|byte| LOW * u64::from(byte));
     let mut mask = 0;
@@ -58,44 +60,45 @@ pub(crate) fn for_each_block(bytes: &[u8], mut each: impl FnMut(usize, &[u8; BLO
     }
 }
 
+/// A block that starts with `tail`, which is shorter, and ends in zeros.
 #[inline]
-fn filled(tail: &[u8]) -> [u8; BLOCK] {
+pub(crate) fn filled(tail: &[u8]) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
-    for (slot, &byte) in block.iter_mut().zip(tail) {
-        *slot = byte;
+    if let Some(start) = block.get_mut(..tail.len()) {
+        start.copy_from_slice(tail);
     }
     block
 }
 
 /// Where the `n`-th `byte` of `bytes` stands, from 0.
 #[inline]
-pub(crate) fn position_of_nth(bytes: &[u8], byte: u8, mut n: usize) -> Option<usize> {
-    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
-    let mut offset = 0;
-    for block in blocks {
-        let mask = equal(block, byte);
-        let count = mask.count_ones() as usize;
-        if n < count {
-            return Some(offset + nth_bit(mask, n));
-        }
-        n -= count;
-        offset += BLOCK;
+pub(crate) fn position_of_nth(bytes: &[u8], byte: u8, n: usize) -> Option<usize> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(found) = crate::simd::position_of_nth(bytes, byte, n) {
+        return found;
     }
-    if tail.len() < 16 {
-        let mut places = tail.iter().enumerate().filter(|(_, found)| **found == byte);
-        return places.nth(n).map(|(at, _)| offset + at);
-    }
-    let mask = equal(&filled(tail), byte);
-    ((mask.count_ones() as usize) > n).then(|| offset + nth_bit(mask, n))
+    plain_position_of_nth(bytes, byte, n)
 }
 
-/// Which bit is the `n`-th that is set, from 0; there are more than `n`.
-#[inline]
-fn nth_bit(mut mask: u64, n: usize) -> usize {
-    for _ in 0..n {
-        mask &= mask - 1;
-    }
-    mask.trailing_zeros() as usize
+/// [`position_of_nth`] without asking what the processor can do.
+fn plain_position_of_nth(bytes: &[u8], byte: u8, mut n: usize) -> Option<usize> {
+    let mut place = None;
+    for_each_block(bytes, |offset, block| {
+        if place.is_some() {
+            return;
+        }
+        let mut mask = any_of(block, [byte]);
+        let count = mask.count_ones() as usize;
+        if n >= count {
+            n -= count;
+            return;
+        }
+        for _ in 0..n {
+            mask &= mask - 1;
+        }
+        place = Some(offset + mask.trailing_zeros() as usize);
+    });
+    place
 }
 
 #[cfg(test)]
@@ -113,11 +116,12 @@ mod tests {
             let plain =
                 block.iter().rev().fold(0_u64, |mask, b| (mask << 1) | u64::from(*b == wanted));
             prop_assert_eq!(equal(&block, wanted), plain);
-            prop_assert_eq!(any_of(&block, [wanted]), plain);
+            prop_assert_eq!(plain_any_of(&block, [wanted]), plain);
             let three = [wanted, bytes[0], bytes[1]];
             let plain =
                 block.iter().rev().fold(0_u64, |mask, b| (mask << 1) | u64::from(three.contains(b)));
             prop_assert_eq!(any_of(&block, three), plain);
+            prop_assert_eq!(plain_any_of(&block, three), plain);
         }
 
         #[test]
@@ -126,6 +130,7 @@ mod tests {
         ) {
             let plain = bytes.iter().enumerate().filter(|(_, b)| **b == 2).nth(n).map(|(at, _)| at);
             prop_assert_eq!(position_of_nth(&bytes, 2, n), plain);
+            prop_assert_eq!(plain_position_of_nth(&bytes, 2, n), plain);
         }
     }
 }

@@ -120,9 +120,29 @@ impl<'a> Field<'a> {
     }
 
     /// The first leaf.
+    #[inline]
     pub fn first(&self) -> Subcomponent<'a> {
-        let bytes = head(self.bytes, self.separators.repetition);
-        Repetition::new(bytes, self.offset, self.separators).first()
+        let s = &self.separators;
+        let ends = |byte: u8| byte == s.repetition || byte == s.component || byte == s.subcomponent;
+        let end = self
+            .bytes
+            .iter()
+            .position(|&byte| ends(byte))
+            .unwrap_or(self.bytes.len());
+        let bytes = self.bytes.get(..end).unwrap_or_default();
+        Subcomponent::new(bytes, self.offset, self.separators)
+    }
+
+    /// The leaf with these numbers, each from 1.
+    #[inline]
+    pub(crate) fn leaf(&self, numbers: [u16; 3]) -> Option<Subcomponent<'a>> {
+        if numbers == [1, 1, 1] {
+            return Some(self.first());
+        }
+        let [repetition, component, subcomponent] = numbers;
+        self.repetition(repetition)?
+            .component(component)?
+            .subcomponent(subcomponent)
     }
 }
 
@@ -187,18 +207,18 @@ pub(crate) fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
 
 /// What stands before the first `separator`.
 #[inline]
-fn head(bytes: &[u8], separator: u8) -> &[u8] {
+pub(crate) fn head(bytes: &[u8], separator: u8) -> &[u8] {
     let end = find(separator, bytes).unwrap_or(bytes.len());
     bytes.get(..end).unwrap_or_default()
 }
 
 /// The `number`-th part between `separator`s, from 1, and where it stands.
 fn piece(bytes: &[u8], offset: usize, separator: u8, number: u16) -> Option<(&[u8], usize)> {
-    let mut pieces = Pieces::new(Some(bytes), offset, separator);
-    let before = usize::from(number).checked_sub(1)?;
-    if before > 0 {
-        pieces.step_over(before)?;
+    if number == 1 {
+        return Some((head(bytes, separator), offset));
     }
+    let mut pieces = Pieces::new(Some(bytes), offset, separator);
+    pieces.step_over(usize::from(number).checked_sub(1)?)?;
     pieces.next()
 }
 

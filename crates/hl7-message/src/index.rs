@@ -64,13 +64,23 @@ impl Index {
             .next()
             .map_or(0, |segment| segment.span().start);
         let body = bytes.get(start..).unwrap_or_default();
-        bitmap::for_each_block(body, |offset, block| {
-            self.take(bitmap::any_of(block, wanted), start + offset);
-        });
+        self.fill(body, wanted, start);
         Indexed {
             message,
             marks: self.marks.get(..self.len).unwrap_or_default(),
         }
+    }
+
+    fn fill(&mut self, body: &[u8], wanted: [u8; 4], start: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if crate::simd::has_avx2() {
+            return crate::simd::for_each_hit(body, wanted, |mask, offset| {
+                self.take(mask, start + offset);
+            });
+        }
+        bitmap::for_each_block(body, |offset, block| {
+            self.take(bitmap::any_of(block, wanted), start + offset);
+        });
     }
 
     /// Notes the set bits of a block that starts at `base`.
@@ -91,13 +101,12 @@ impl Index {
         let Some(room) = room else { return };
         let room: &mut [u32; bitmap::BLOCK] = room;
         // Eight at a time without asking: most blocks hold fewer than nine.
-        let mut done = 0;
-        while done < count {
-            for slot in room.iter_mut().skip(done).take(8) {
+        let (groups, _) = room.as_chunks_mut::<8>();
+        for group in groups.iter_mut().take(count.div_ceil(8)) {
+            for slot in group {
                 *slot = base as u32 + mask.trailing_zeros();
                 mask &= mask.wrapping_sub(1);
             }
-            done += 8;
         }
         self.len += count;
     }

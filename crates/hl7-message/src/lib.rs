@@ -17,6 +17,8 @@ mod location;
 mod message;
 mod segment;
 mod separators;
+#[cfg(target_arch = "x86_64")]
+mod simd;
 mod table;
 mod timestamp;
 mod value;

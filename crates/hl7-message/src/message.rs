@@ -2,8 +2,9 @@
 
 use core::fmt;
 
-use memchr::{memchr_iter, memchr2, memchr2_iter};
+use memchr::{memchr, memchr_iter, memchr2, memchr2_iter};
 
+use crate::bitmap::{BLOCK, equal, position_of_nth};
 use crate::combinators;
 use crate::error::{ParseError, ParseErrorKind};
 use crate::field::{Field, Subcomponent};
@@ -195,9 +196,31 @@ impl<'a> Message<'a> {
     }
 
     /// The segment that a location names, if it is there.
+    #[inline]
     pub fn segment_at(&self, location: Location) -> Option<Segment<'a>> {
-        let skip = usize::from(location.occurrence_number()) - 1;
-        self.segments_of(location.segment_id()).nth(skip)
+        self.find(location).map(|span| self.view(span))
+    }
+
+    /// Where the segment stands that a location names.
+    #[inline]
+    fn find(&self, location: Location) -> Option<Span> {
+        let [a, b, c] = *location.segment_id().as_bytes();
+        let name = [a, b, c, self.separators.field];
+        let mut left = location.occurrence_number();
+        for &span in self.table.as_slice() {
+            let bytes = self.bytes.get(span.range()).unwrap_or_default();
+            let found = match bytes.first_chunk::<4>() {
+                Some(start) => *start == name,
+                None => bytes == [a, b, c],
+            };
+            if found {
+                left -= 1;
+                if left == 0 {
+                    return Some(span);
+                }
+            }
+        }
+        None
     }
 
     /// The field that a location names, with all its repetitions, if it is there.
@@ -210,10 +233,30 @@ impl<'a> Message<'a> {
     /// `A`, `A^` and `A&` read alike: `PID-3`, `PID-3.1` and `PID-3.1.1` give the same leaf.
     /// `None` where the message does not reach that far.
     pub fn leaf(&self, location: Location) -> Option<Subcomponent<'a>> {
-        self.field(location)?
-            .repetition(location.repetition_number())?
-            .component(location.component_number().unwrap_or(1))?
-            .subcomponent(location.subcomponent_number().unwrap_or(1))
+        let field = location.field_number()?;
+        let numbers = [
+            location.repetition_number(),
+            location.component_number().unwrap_or(1),
+            location.subcomponent_number().unwrap_or(1),
+        ];
+        let span = self.find(location)?;
+        // Straight to the leaf where nothing is special: no header, the first repetition.
+        let header = matches!(
+            location.segment_id(),
+            SegmentId::MSH | SegmentId::FHS | SegmentId::BHS
+        );
+        if let ([1, component, subcomponent], false) = (numbers, header) {
+            let rest = self.bytes.get(span.range())?.get(4..)?;
+            let start = match usize::from(field).checked_sub(2) {
+                None => 0,
+                Some(last) => position_of_nth(rest, self.separators.field, last)? + 1,
+            };
+            let from = rest.get(start..)?;
+            let range = leaf_in(from, &self.separators, component, subcomponent)?;
+            let offset = span.start as usize + 4 + start + range.start;
+            return Some(Subcomponent::new(from.get(range)?, offset, self.separators));
+        }
+        self.view(span).field(field)?.leaf(numbers)
     }
 
     /// What the leaf at a location says: nothing, `""` or text.
@@ -286,6 +329,7 @@ impl<'a> Message<'a> {
         self.table.as_slice().get(n).map(|span| span.range())
     }
 
+    #[inline]
     fn view(&self, span: Span) -> Segment<'a> {
         let bytes = self.bytes.get(span.range()).unwrap_or_default();
         Segment::new(bytes, span.start as usize, self.separators)
@@ -333,6 +377,35 @@ impl DoubleEndedIterator for Segments<'_, '_> {
     fn next_back(&mut self) -> Option<Self::Item> {
         self.spans.next_back().map(|span| self.message.view(*span))
     }
+}
+
+/// Where the leaf stands in the first repetition of the field that starts `bytes`.
+#[inline]
+fn leaf_in(
+    bytes: &[u8],
+    separators: &Separators,
+    component: u16,
+    subcomponent: u16,
+) -> Option<core::ops::Range<usize>> {
+    let (mut components_left, mut subcomponents_left) = (component, subcomponent);
+    let mut from = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        if byte == separators.component || byte == separators.subcomponent {
+            if components_left == 1 && subcomponents_left == 1 {
+                return Some(from..at);
+            }
+            from = at + 1;
+            if byte == separators.component {
+                components_left = components_left.checked_sub(1).filter(|&left| left > 0)?;
+                subcomponents_left = subcomponent;
+            } else if components_left == 1 {
+                subcomponents_left = subcomponents_left.checked_sub(1).filter(|&left| left > 0)?;
+            }
+        } else if byte == separators.field || byte == separators.repetition {
+            return (components_left == 1 && subcomponents_left == 1).then_some(from..at);
+        }
+    }
+    (components_left == 1 && subcomponents_left == 1).then_some(from..bytes.len())
 }
 
 fn at_msh(kind: ParseErrorKind, field: u16, offset: usize) -> ParseError {
@@ -406,10 +479,7 @@ impl Cutter<'_> {
         let rest = self.body.get(from..).unwrap_or_default();
         let base = from;
         if line_end == LineEnd::Cr {
-            for at in memchr_iter(b'\r', rest) {
-                self.segment(from, base + at, table)?;
-                from = base + at + 1;
-            }
+            from = self.cut_at_cr(rest, base, table)?;
         } else {
             for at in memchr2_iter(b'\r', b'\n', rest) {
                 self.segment(from, base + at, table)?;
@@ -428,6 +498,46 @@ impl Cutter<'_> {
             self.segment(from, last.max(from), table)?;
         }
         Ok(line_end)
+    }
+
+    /// Cuts `rest`, which stands at `base`, at every CR; gives where the last one left off.
+    #[inline]
+    fn cut_at_cr(
+        &self,
+        rest: &[u8],
+        base: usize,
+        table: &mut SegmentTable,
+    ) -> Result<usize, ParseError> {
+        /// So many blocks without a CR, and the next one is searched for instead.
+        const PATIENCE: u32 = 4;
+        let mut from = base;
+        let mut at = 0;
+        let mut quiet = 0;
+        while let Some((block, _)) = rest.get(at..).and_then(<[u8]>::split_first_chunk) {
+            let mut mask = equal(block, b'\r');
+            if mask == 0 {
+                quiet += 1;
+                at += BLOCK;
+                if quiet >= PATIENCE {
+                    let far = rest.get(at..).unwrap_or_default();
+                    at += memchr(b'\r', far).unwrap_or(far.len());
+                }
+                continue;
+            }
+            quiet = 0;
+            while mask != 0 {
+                let end = base + at + mask.trailing_zeros() as usize;
+                self.segment(from, end, table)?;
+                from = end + 1;
+                mask &= mask - 1;
+            }
+            at += BLOCK;
+        }
+        for end in memchr_iter(b'\r', rest.get(at..).unwrap_or_default()) {
+            self.segment(from, base + at + end, table)?;
+            from = base + at + end + 1;
+        }
+        Ok(from)
     }
 
     /// What stands between two line ends: a segment, unless it is blank.
@@ -476,6 +586,7 @@ impl Cutter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[track_caller]
     fn segments(bytes: &[u8]) -> Vec<String> {
@@ -590,6 +701,30 @@ mod tests {
         assert_eq!(at(b"TX"), "OBX[2]-2.1.1");
         assert_eq!(at(b"^~\\&"), "MSH-2");
         assert_eq!(message.location_at(500), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_leaf_is_the_same_by_every_way(
+            text in "[A^~&|]{0,80}", field in 1..9_u16, repetition in 1..4_u16,
+            component in 0..4_u16, subcomponent in 0..4_u16,
+        ) {
+            let bytes = format!("MSH|^~\\&|A^B&C~D|\rPID|{text}\rZZZ\rPID|1");
+            let message = Message::parse(bytes.as_bytes()).unwrap();
+            for id in [*b"PID", *b"MSH", *b"ZZZ"] {
+                let at = Location::field(id, field)
+                    .repetition(repetition).component(component).subcomponent(subcomponent);
+                let by_views = message
+                    .segment(at.segment_id())
+                    .and_then(|s| s.field(field))
+                    .and_then(|f| f.repetition(repetition))
+                    .and_then(|r| r.component(component.max(1)))
+                    .and_then(|c| c.subcomponent(subcomponent.max(1)))
+                    .map(|leaf| (leaf.as_bytes(), leaf.span()));
+                let leaf = message.leaf(at).map(|leaf| (leaf.as_bytes(), leaf.span()));
+                prop_assert_eq!(leaf, by_views, "{}", at);
+            }
+        }
     }
 
     #[test]

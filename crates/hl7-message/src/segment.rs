@@ -5,7 +5,8 @@ use core::ops::Range;
 use core::str::FromStr;
 use std::borrow::Cow;
 
-use crate::field::{Field, Pieces, find};
+use crate::bitmap::position_of_nth;
+use crate::field::{Field, Pieces, find, head};
 use crate::location::Location;
 use crate::separators::Separators;
 
@@ -220,7 +221,31 @@ impl<'a> Segment<'a> {
     }
 
     /// Field `number`, from 1. `None` where the segment ends before it.
+    #[inline]
     pub fn field(&self, number: u16) -> Option<Field<'a>> {
+        let separators = self.separators;
+        // A name of three characters and a field: nearly every segment.
+        let Some((name, rest)) = self.bytes.split_first_chunk::<4>() else {
+            return self.any_field(number);
+        };
+        let [a, b, c, next] = *name;
+        let plain = next == separators.field
+            && ![a, b, c].contains(&separators.field)
+            && !matches!([a, b, c], [b'M', b'S', b'H'] | [b'F' | b'B', b'H', b'S']);
+        if !plain {
+            return self.any_field(number);
+        }
+        let before = usize::from(number).checked_sub(1)?;
+        let start = match before.checked_sub(1) {
+            None => 0,
+            Some(last) => position_of_nth(rest, separators.field, last)? + 1,
+        };
+        let bytes = head(rest.get(start..)?, separators.field);
+        Some(Field::new(bytes, self.offset + 4 + start, separators))
+    }
+
+    /// [`Segment::field`] for segments of any shape.
+    fn any_field(&self, number: u16) -> Option<Field<'a>> {
         self.fields().nth(usize::from(number).checked_sub(1)?)
     }
 
