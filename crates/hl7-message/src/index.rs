@@ -342,20 +342,76 @@ impl<'i, 'a> Iterator for Leaves<'i, 'a> {
         let leaf = self.leaf(self.from, at, self.separators);
         self.from = at + 1;
         let byte = self.byte(at);
-        let place = &mut self.place;
-        if byte == self.separators.field {
-            place.field += 1;
-            (place.repetition, place.component, place.subcomponent) = (1, 1, 1);
-        } else if byte == self.separators.component {
-            place.component += 1;
-            place.subcomponent = 1;
-        } else if byte == self.separators.repetition {
-            place.repetition += 1;
-            (place.component, place.subcomponent) = (1, 1);
-        } else {
-            place.subcomponent += 1;
-        }
+        self.place.step(byte, &self.separators);
         Some(leaf)
+    }
+
+    /// The same leaves, faster: nothing is put away between two of them.
+    fn fold<B, F>(mut self, init: B, mut f: F) -> B
+    where
+        F: FnMut(B, Self::Item) -> B,
+    {
+        let mut result = init;
+        let separators = self.separators;
+        let bytes = self.message.as_bytes();
+        while self.inside || self.enter() {
+            while self.inside && self.header {
+                let leaf = self.header_leaf();
+                result = f(result, leaf);
+            }
+            if !self.inside {
+                continue;
+            }
+            let end = self.end;
+            let mut from = self.from;
+            let mut place = self.place;
+            let mut left = self.marks.iter();
+            let mut rest = left.as_slice();
+            while let Some(&mark) = left.next() {
+                let at = mark as usize;
+                if at >= end {
+                    break;
+                }
+                rest = left.as_slice();
+                let leaf = bytes.get(from..at).unwrap_or_default();
+                let view = Subcomponent::new(leaf, from, separators);
+                result = f(
+                    result,
+                    Leaf {
+                        message: self.message,
+                        place,
+                        view,
+                    },
+                );
+                from = at + 1;
+                place.step(bytes.get(at).copied().unwrap_or_default(), &separators);
+            }
+            self.marks = rest;
+            self.place = place;
+            self.inside = false;
+            let last = self.leaf(from, end, separators);
+            result = f(result, last);
+        }
+        result
+    }
+}
+
+impl Place {
+    /// Goes on behind the delimiter `byte`.
+    #[inline]
+    fn step(&mut self, byte: u8, separators: &Separators) {
+        if byte == separators.field {
+            self.field += 1;
+            (self.repetition, self.component, self.subcomponent) = (1, 1, 1);
+        } else if byte == separators.component {
+            self.component += 1;
+            self.subcomponent = 1;
+        } else if byte == separators.repetition {
+            self.repetition += 1;
+            (self.component, self.subcomponent) = (1, 1);
+        } else {
+            self.subcomponent += 1;
+        }
     }
 }
 
@@ -377,7 +433,13 @@ mod tests {
                 start,
             )
         });
-        rows.collect()
+        let by_next: Vec<Row> = rows.clone().collect();
+        let by_fold = rows.fold(Vec::new(), |mut rows, row| {
+            rows.push(row);
+            rows
+        });
+        assert_eq!(by_next, by_fold);
+        by_next
     }
 
     /// The same by the lazy views.
