@@ -1,8 +1,6 @@
 //! How long it takes to read a message, beside the floor: one memchr sweep that records where
 //! each CR stands.
 
-#![expect(missing_docs, reason = "criterion's macros make items without them")]
-
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -1,5 +1,5 @@
 //! Where bytes stand, 64 at a time: a bit for each byte of a block. By compare instructions where
-//! there are some ([`simd`](crate::simd)), else eight bytes at a time in plain integers.
+//! there are some (`crate::simd`), else eight bytes at a time in plain integers.
 
 /// Bytes of one block.
 pub(crate) const BLOCK: usize = 64;

@@ -342,7 +342,7 @@ impl<'i, 'a> Iterator for Leaves<'i, 'a> {
         let leaf = self.leaf(self.from, at, self.separators);
         self.from = at + 1;
         let byte = self.byte(at);
-        self.place.step(byte, &self.separators);
+        self.place.step(byte, self.separators);
         Some(leaf)
     }
 
@@ -384,7 +384,7 @@ impl<'i, 'a> Iterator for Leaves<'i, 'a> {
                     },
                 );
                 from = at + 1;
-                place.step(bytes.get(at).copied().unwrap_or_default(), &separators);
+                place.step(bytes.get(at).copied().unwrap_or_default(), separators);
             }
             self.marks = rest;
             self.place = place;
@@ -399,7 +399,7 @@ impl<'i, 'a> Iterator for Leaves<'i, 'a> {
 impl Place {
     /// Goes on behind the delimiter `byte`.
     #[inline]
-    fn step(&mut self, byte: u8, separators: &Separators) {
+    fn step(&mut self, byte: u8, separators: Separators) {
         if byte == separators.field {
             self.field += 1;
             (self.repetition, self.component, self.subcomponent) = (1, 1, 1);

@@ -114,6 +114,7 @@ impl<'a> Message<'a> {
         }
         let start = preamble(bytes);
         let body = bytes.get(start..).unwrap_or_default();
+        let body = body.get(..epilogue(body)).unwrap_or_default();
         // The delimiters that nearly every message declares need no reading.
         let separators = if body.starts_with(br"MSH|^~\&|") {
             Separators::DEFAULT
@@ -127,7 +128,6 @@ impl<'a> Message<'a> {
                 at_msh(kind, field, start + offset)
             })?
         };
-        let body = body.get(..epilogue(body)).unwrap_or_default();
         let cutter = Cutter {
             body,
             start,
@@ -252,7 +252,7 @@ impl<'a> Message<'a> {
                 Some(last) => position_of_nth(rest, self.separators.field, last)? + 1,
             };
             let from = rest.get(start..)?;
-            let range = leaf_in(from, &self.separators, component, subcomponent)?;
+            let range = leaf_in(from, self.separators, component, subcomponent)?;
             let offset = span.start as usize + 4 + start + range.start;
             return Some(Subcomponent::new(from.get(range)?, offset, self.separators));
         }
@@ -383,7 +383,7 @@ impl DoubleEndedIterator for Segments<'_, '_> {
 #[inline]
 fn leaf_in(
     bytes: &[u8],
-    separators: &Separators,
+    separators: Separators,
     component: u16,
     subcomponent: u16,
 ) -> Option<core::ops::Range<usize>> {
@@ -668,6 +668,7 @@ mod tests {
         refused(b"MSH|^|x", ParseErrorKind::EncodingCharacters, 4);
         refused(b"MSH|^~~&|x", ParseErrorKind::SeparatorCollision, 4);
         refused(b"\xFF\xFEM\0S\0H\0", ParseErrorKind::WideCharacters, 0);
+        assert!(Message::parse(b"MSH|^~\\&\x1C\r").is_ok());
         refused(b"M\0S\0H\0|\0", ParseErrorKind::WideCharacters, 0);
     }
 

@@ -6,8 +6,8 @@
 //! - a load reads only inside the array it is given (`loadu` needs no alignment);
 //! - SSE2 belongs to every x86-64 processor, and AVX2 is called only after the processor was asked.
 //!
-//! [`bitmap`](crate::bitmap) has the same in plain integers; property tests hold all ways equal,
-//! also under AddressSanitizer, and other processors use the plain way.
+//! `crate::bitmap` has the same in plain integers; property tests hold all ways equal,
+//! also under a memory checker, and other processors use the plain way.
 
 #![allow(unsafe_code, reason = "compare instructions; see the module's text")]
 
@@ -21,6 +21,7 @@ use crate::bitmap::{BLOCK, filled};
 
 /// A bit for each byte of `block` that is one of `bytes`, by SSE2.
 #[inline]
+#[expect(clippy::cast_ptr_alignment, reason = "loadu needs no alignment")]
 #[expect(clippy::cast_possible_wrap, reason = "bits, not numbers")]
 #[expect(clippy::cast_sign_loss, reason = "bits, not numbers")]
 pub(crate) fn any_of<const N: usize>(block: &[u8; BLOCK], bytes: [u8; N]) -> u64 {
@@ -128,6 +129,7 @@ fn for_each_hit_avx2<const N: usize>(
 
 #[inline]
 #[target_feature(enable = "avx2")]
+#[expect(clippy::cast_ptr_alignment, reason = "loadu needs no alignment")]
 #[expect(clippy::cast_sign_loss, reason = "bits, not numbers")]
 fn mask_avx2<const N: usize>(block: &[u8; BLOCK], wanted: &[__m256i; N]) -> u64 {
     let (halves, _) = block.as_chunks::<32>();
