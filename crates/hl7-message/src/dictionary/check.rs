@@ -248,8 +248,9 @@ impl fmt::Display for DiagnosticKind {
 ///
 /// Only what both families of sources require is more than a [`Severity::Note`]: where they
 /// disagree, the strictest reading gives a note. A message whose MSH-12 names another version
-/// than 2.3, and a part of a message that is continued (DSC, MSH-14), get notes only. `""` is
-/// never checked. Nothing here rejects a message; what to do with a finding is the caller's.
+/// than 2.3 gets notes only, and so does the structure of a message that comes in parts (DSC,
+/// MSH-14). `""` is never checked. Nothing here rejects a message; what to do with a finding is
+/// the caller's.
 ///
 /// Takes time in proportion to the message, whatever is in it.
 ///
@@ -267,7 +268,7 @@ impl fmt::Display for DiagnosticKind {
 /// assert_eq!(lines, [
 ///     "error: not a value of data type TS at PID-7 (byte 84)",
 ///     "error: required segment missing at ORC (byte 105)",
-///     "note: required field missing at OBR-27 (byte 134)", // sources disagree
+///     "note: required field missing at OBR-27 (byte 131)", // sources disagree
 /// ]);
 /// # Ok::<(), hl7_message::ParseError>(())
 /// ```

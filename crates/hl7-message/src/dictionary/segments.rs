@@ -7,7 +7,7 @@ use super::text::{Cursor, Text};
 use super::types::{self, DataType};
 use crate::SegmentId;
 
-const FILE: &str = include_str!("segments.tsv");
+static FILE: &str = include_str!("segments.tsv");
 const COUNTS: (usize, usize) = Cursor::new(FILE).count();
 const READ: ([SegmentDefinition; COUNTS.0], [FieldDefinition; COUNTS.1]) = read();
 static SEGMENTS: [SegmentDefinition; COUNTS.0] = READ.0;

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::text::{Cursor, Text};
 
-const FILE: &str = include_str!("tables.tsv");
+static FILE: &str = include_str!("tables.tsv");
 const COUNT: usize = Cursor::new(FILE).count().0;
 static TABLES: [Table; COUNT] = read();
 
@@ -183,9 +183,14 @@ impl Table {
     /// ```
     pub fn label(&self, code: impl AsRef<[u8]>) -> Option<&'static str> {
         let code = code.as_ref();
-        self.values()
-            .find(|value| value.code.as_bytes() == code)
-            .map(|value| value.label)
+        if code.contains(&b'\t') {
+            return None;
+        }
+        self.values.of(FILE).lines().find_map(|line| {
+            let line = line.strip_prefix('\t')?;
+            line.as_bytes().strip_prefix(code)?.strip_prefix(b"\t")?;
+            line.split('\t').nth(1)
+        })
     }
 
     /// Whether a code that is not here is one that the standard does not allow.

@@ -5,7 +5,7 @@ use core::fmt;
 use super::tables::{self, Table};
 use super::text::{Cursor, Text, same};
 
-const FILE: &str = include_str!("types.tsv");
+static FILE: &str = include_str!("types.tsv");
 const COUNTS: (usize, usize) = Cursor::new(FILE).count();
 const READ: ([DataType; COUNTS.0], [ComponentDefinition; COUNTS.1]) = read();
 static TYPES: [DataType; COUNTS.0] = READ.0;

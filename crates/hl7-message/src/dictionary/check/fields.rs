@@ -34,6 +34,7 @@ pub(super) fn check(segment: &Segment<'_>, place: Location, findings: &mut Findi
         Check {
             field,
             data_type,
+            length_max: field.shortest_length_max(),
             findings,
         }
         .repetitions(&value, place);
@@ -79,12 +80,12 @@ fn most(field: &FieldDefinition, property: Property) -> Severity {
 struct Check<'f> {
     field: &'static FieldDefinition,
     data_type: &'static DataType,
+    length_max: u32,
     findings: &'f mut Findings,
 }
 
 impl Check<'_> {
     fn repetitions(&mut self, value: &Field<'_>, place: Location) {
-        let max = self.field.repetitions_max();
         let mut reported = false;
         for (n, repetition) in value.repetitions().enumerate() {
             let n = u16::try_from(n + 1).unwrap_or(u16::MAX);
@@ -95,7 +96,11 @@ impl Check<'_> {
             if repetition.is_empty() || repetition.is_null() {
                 continue;
             }
-            if let Some(max) = max.filter(|&max| n > max && !reported) {
+            if n > 1
+                && !reported
+                && let Some(max) = self.field.repetitions_max()
+                && n > max
+            {
                 reported = true;
                 let most = most(self.field, Property::Repeats);
                 let kind = DiagnosticKind::TooManyRepetitions { max };
@@ -109,7 +114,7 @@ impl Check<'_> {
     }
 
     fn length(&mut self, value: &Repetition<'_>, place: Location) {
-        let max = self.field.shortest_length_max();
+        let max = self.length_max;
         let bytes = value.as_bytes();
         let most_bytes = usize::try_from(max).unwrap_or(usize::MAX);
         if bytes.len() <= most_bytes {
