@@ -20,6 +20,7 @@
 //! [`Conflict`], and [`check`] never reports more than a [`Severity::Note`] about it.
 
 mod check;
+mod conflict;
 mod names;
 mod segments;
 mod structures;
@@ -28,10 +29,9 @@ mod text;
 mod types;
 
 pub use check::{Checks, Diagnostic, DiagnosticKind, Severity, check};
+pub use conflict::{Conflict, Property};
 pub use names::{field, find, name_of, table_of};
-pub use segments::{
-    Conflict, FieldDefinition, Optionality, Property, Repeats, SegmentDefinition, segment, segments,
-};
+pub use segments::{FieldDefinition, Optionality, Repeats, SegmentDefinition, segment, segments};
 pub use structures::{Element, ElementKind, Structure, structure, structures};
 pub use tables::{Sources, Table, TableKind, TableValue, table, tables};
 pub use types::{ComponentDefinition, DataType, data_type, data_types};

@@ -138,7 +138,9 @@ fn segments_have_as_many_fields_as_in_the_standard() {
         disputed += segment.fields().iter().filter(|f| is_disputed(f)).count();
     }
     assert_eq!((fields, disputed), (332, 82));
-    let all = dictionary::segments().iter().flat_map(|s| s.fields());
+    let all = dictionary::segments()
+        .iter()
+        .flat_map(dictionary::SegmentDefinition::fields);
     assert_eq!(all.filter(|f| is_disputed(f)).count(), 98);
 }
 

@@ -1,6 +1,7 @@
 //! The fields of one segment against their definitions.
 
-use super::super::segments::{self, FieldDefinition, Property};
+use super::super::conflict::Property;
+use super::super::segments::{self, FieldDefinition};
 use super::super::tables::Table;
 use super::super::types::{self, ComponentDefinition, DataType};
 use super::{DiagnosticKind, Findings, Severity, format};
