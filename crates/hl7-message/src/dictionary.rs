@@ -9,9 +9,10 @@
 //! assert_eq!(dictionary::table_of(loc!("PID-8")).unwrap().label("F"), Some("Female"));
 //! ```
 //!
-//! It knows 28 segments with 476 fields, 49 data types, 130 tables with 906 codes, and the
+//! It knows 28 segments with 476 fields, 51 data types, 130 tables with 906 codes, and the
 //! structure of the messages that radiology exchanges. The data are three small files that are
-//! part of the program as they are; looking up allocates nothing.
+//! part of the program as they are, some 75 KiB with their indexes; looking up allocates nothing
+//! but the names that it puts together.
 //!
 //! # Where sources disagree
 //!
