@@ -19,6 +19,7 @@ mod segment;
 mod separators;
 #[cfg(target_arch = "x86_64")]
 mod simd;
+mod strict;
 mod table;
 mod timestamp;
 mod value;
@@ -38,6 +39,7 @@ pub use location::{Location, LocationError};
 pub use message::{Limits, LineEnd, Message, Segments};
 pub use segment::{Fields, InvalidSegmentId, Segment, SegmentId};
 pub use separators::Separators;
+pub use strict::{Irregularity, IrregularityKind, StrictError};
 pub use timestamp::{InvalidTimestamp, Precision, Timestamp};
 pub use value::Value;
 pub use write::{MessageWriter, SegmentWriter, WriteError};
