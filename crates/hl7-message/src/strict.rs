@@ -182,7 +182,7 @@ impl<'a> Message<'a> {
                 offset,
                 location,
                 kind,
-            })
+            });
         };
         let bytes = self.as_bytes();
         let mut seen = Occurrences::default();
