@@ -9,6 +9,7 @@ mod batch;
 mod bitmap;
 #[cfg(feature = "charset")]
 mod charset;
+mod edit;
 mod error;
 mod field;
 mod header;
@@ -31,6 +32,7 @@ pub use ack::{
 pub use batch::{Chunk, ChunkKind, Chunks, chunks};
 #[cfg(feature = "charset")]
 pub use charset::{Charset, InvalidBytes, Unencodable, UnknownCharset};
+pub use edit::{Edit, EditError};
 pub use error::{ParseError, ParseErrorKind};
 pub use field::{Component, Field, Repetition, Subcomponent};
 pub use header::Header;
