@@ -1,9 +1,9 @@
 //! [`Edit`]: `--set PID-5.1=DOE`, one value put into a message.
 
-use std::{ops::Range, str::FromStr};
+use std::{borrow::Cow, str::FromStr};
 
-use anyhow::{Context, anyhow, bail};
-use hl7_message::{Charset, Location, Message, Segment, Separators, escape};
+use anyhow::anyhow;
+use hl7_message::{Charset, EditError, Location, Message};
 
 /// A place and the value that goes there.
 ///
@@ -51,122 +51,41 @@ impl Edit {
     /// no such segment.
     pub(crate) fn apply(&self, bytes: &[u8]) -> anyhow::Result<Option<Vec<u8>>> {
         let message = Message::parse(bytes)?;
-        let Some(segment) = message.segment_at(self.location) else {
+        let location = self.location;
+        if message.segment_at(location).is_none() {
             return Ok(None);
-        };
-        let value = self.written(&message)?;
-        let place = self.find(&segment, bytes)?;
-        if value.is_empty() && !place.lead.is_empty() {
-            return Ok(Some(bytes.to_vec()));
         }
-        let (before, after) = (bytes.get(..place.range.start), bytes.get(place.range.end..));
-        let parts = [
-            before.unwrap_or_default(),
-            &place.lead,
-            &value,
-            after.unwrap_or_default(),
-        ];
-        Ok(Some(parts.concat()))
-    }
-
-    /// The value in the message's character set and under its delimiters.
-    fn written(&self, message: &Message<'_>) -> anyhow::Result<Vec<u8>> {
-        let location = self.location;
-        let name = message.header().character_set().first().as_bytes();
-        let encoded = if self.value.is_ascii() || name.is_empty() {
-            self.value.as_bytes().to_vec()
-        } else {
-            let charset = Charset::from_msh18(name)
-                .map_err(|_| anyhow!("the message's character set (MSH-18) is not known"))?;
-            let encoded = charset.encode(&self.value);
-            let encoded = encoded.map_err(|_| {
-                anyhow!(
-                    "the value for {location} does not exist in {}",
-                    charset.name()
-                )
-            })?;
-            encoded.into_owned()
-        };
-        let separators = message.separators();
+        let value = self.encoded(&message)?;
+        let mut edit = hl7_message::Edit::new(&message);
         if location.component_number().is_some() {
-            let escaped = escape::escape(&encoded, separators)
-                .map_err(|_| anyhow!("MSH-2 declares no escape, which {location} needs"))?;
-            return Ok(escaped.into_owned());
+            edit.set_bytes(location, &value)?;
+        } else {
+            edit.set_raw(location, &value)
+                .map_err(|error| match error {
+                    EditError::RawBytes { .. } => {
+                        anyhow!("{error}; name a component to have the value escaped")
+                    }
+                    error => error.into(),
+                })?;
         }
-        let ends = |byte: &u8| *byte == separators.field() || byte.is_ascii_control();
-        if encoded.iter().any(ends) {
-            bail!("the value for {location} would end the field; name a component to escape it");
-        }
-        Ok(encoded)
+        Ok(Some(edit.apply()))
     }
 
-    fn find(&self, segment: &Segment<'_>, bytes: &[u8]) -> anyhow::Result<Place> {
-        let location = self.location;
-        let separators: &Separators = segment.separators();
-        let field = location
-            .field_number()
-            .context("the place names no field")?;
-        // MSH-1 is the separator itself, so MSH-2 is the second piece and PID-2 the third.
-        let header = location.segment_id() == hl7_message::SegmentId::MSH;
-        let piece = if header { field } else { field + 1 };
-        let mut place = Place {
-            range: segment.span(),
-            lead: Vec::new(),
-        };
-        place = place.step(bytes, separators.field(), piece);
-        let repetition = location.repetition_number();
-        let Some(component) = location.component_number() else {
-            if repetition > 1 {
-                place = place.step(bytes, separators.repetition(), repetition);
-            }
-            return Ok(place);
-        };
-        place = place.step(bytes, separators.repetition(), repetition);
-        place = place.step(bytes, separators.component(), component);
-        if let Some(subcomponent) = location.subcomponent_number() {
-            let separator = separators
-                .subcomponent()
-                .with_context(|| format!("MSH-2 declares no subcomponents, as in {location}"))?;
-            place = place.step(bytes, separator, subcomponent);
+    /// The value in the message's character set.
+    fn encoded(&self, message: &Message<'_>) -> anyhow::Result<Cow<'_, [u8]>> {
+        let name = message.header().character_set().first().as_bytes();
+        if self.value.is_ascii() || name.is_empty() {
+            return Ok(Cow::Borrowed(self.value.as_bytes()));
         }
-        Ok(place)
-    }
-}
-
-/// What a value replaces, and the delimiters that must come before it.
-#[derive(Debug)]
-struct Place {
-    range: Range<usize>,
-    /// Not empty where the message does not reach that far; the range is empty then.
-    lead: Vec<u8>,
-}
-
-impl Place {
-    /// Piece `number` of this place, from 1.
-    fn step(mut self, bytes: &[u8], separator: u8, number: u16) -> Self {
-        let number = usize::from(number);
-        if !self.lead.is_empty() {
-            self.lead.extend(std::iter::repeat_n(separator, number - 1));
-            return self;
-        }
-        let scope = bytes.get(self.range.clone()).unwrap_or_default();
-        let mut start = self.range.start;
-        let mut count = 0;
-        for piece in scope.split(|byte| *byte == separator) {
-            count += 1;
-            if count == number {
-                return Self {
-                    range: start..start + piece.len(),
-                    lead: self.lead,
-                };
-            }
-            start += piece.len() + 1;
-        }
-        let end = self.range.end;
-        Self {
-            range: end..end,
-            lead: vec![separator; number - count],
-        }
+        let charset = Charset::from_msh18(name)
+            .map_err(|_| anyhow!("the message's character set (MSH-18) is not known"))?;
+        charset.encode(&self.value).map_err(|_| {
+            anyhow!(
+                "the value for {} does not exist in {}",
+                self.location,
+                charset.name()
+            )
+        })
     }
 }
 
@@ -219,8 +138,12 @@ mod tests {
     fn data_is_escaped_and_fields_are_not() {
         check("PID|1", "PID-5.1=A^B|C", "PID|1||||A\\S\\B\\F\\C");
         check("PID|1", "PID-5=A^B", "PID|1||||A^B");
-        let edit: Edit = "PID-5=A|B".parse().unwrap();
-        assert!(edit.apply(format!("{HEAD}PID|1\r").as_bytes()).is_err());
+        for text in ["PID-5=A|B", "PID-5=A\rB", "PID-5[2]=A~B"] {
+            let edit: Edit = text.parse().unwrap();
+            let error = edit.apply(format!("{HEAD}PID|1\r").as_bytes());
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("; name a component"), "{error}");
+        }
     }
 
     #[test]
