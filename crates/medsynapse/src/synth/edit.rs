@@ -1,10 +1,9 @@
 //! [`Edit`]: one value put into a message, `PID-5.1=DOE`.
 
 use core::fmt;
-use core::ops::Range;
 use core::str::FromStr;
 
-use hl7_message::{Charset, Location, LocationError, Message, SegmentId, escape, loc};
+use hl7_message::{Charset, EditError, Location, LocationError, Message, SegmentId, loc};
 
 /// A place and the value that goes there, for messages that shall differ in one thing.
 ///
@@ -37,12 +36,23 @@ pub enum InvalidEdit {
     Location(LocationError),
     /// The place is a whole segment, or the delimiters themselves.
     NoField,
-    /// The value has a line end, a framing byte, or a field separator that would end the field.
+    /// The value has a line end, a framing byte, or a separator that would end its place.
     Value(Location),
     /// The character set of the message does not have a character of the value.
     Charset(Location, Charset),
     /// The message cannot be read.
     Message,
+    /// The message cannot take the value in this place.
+    Edit(EditError),
+}
+
+impl From<EditError> for InvalidEdit {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::RawBytes { location, .. } => Self::Value(location),
+            error => Self::Edit(error),
+        }
+    }
 }
 
 impl fmt::Display for InvalidEdit {
@@ -53,8 +63,8 @@ impl fmt::Display for InvalidEdit {
             Self::NoField => f.write_str("name a field behind MSH-2, such as PID-5.1"),
             Self::Value(at) => write!(
                 f,
-                "the value for {at} holds a field separator or a line end; name a component to \
-                 have it escaped"
+                "the value for {at} holds a separator or a line end that would end it; name a \
+                 component to have it escaped"
             ),
             Self::Charset(at, charset) => write!(
                 f,
@@ -62,6 +72,7 @@ impl fmt::Display for InvalidEdit {
                  character set, for instance UTF-8"
             ),
             Self::Message => f.write_str("the message cannot be read"),
+            Self::Edit(error) => error.fmt(f),
         }
     }
 }
@@ -114,9 +125,13 @@ impl Edit {
     ///
     /// # Errors
     ///
-    /// A value that would end the field, or that the character set does not have.
+    /// A value that would end its place, or that the character set or the delimiters of the
+    /// message do not have.
     pub fn apply(&self, bytes: &[u8]) -> Result<Vec<u8>, InvalidEdit> {
         let message = Message::parse(bytes).map_err(|_| InvalidEdit::Message)?;
+        if !self.concerns(&message) {
+            return Ok(bytes.to_vec());
+        }
         let name = message.header().character_set().first();
         // A set that nobody knows is there on purpose, and no reason to stop.
         let known = Some(name).filter(|name| !name.is_empty());
@@ -126,94 +141,16 @@ impl Edit {
         let value = charset
             .encode(&self.value)
             .map_err(|_| InvalidEdit::Charset(self.location, charset))?;
-        let separators = message.separators();
-        let value = if self.location.component_number().is_some() {
-            let escaped = escape::escape(&value, separators);
-            escaped.map_err(|_| InvalidEdit::Value(self.location))?
+        let mut edit = hl7_message::Edit::new(&message);
+        if self.location.component_number().is_some() {
+            edit.set_bytes(self.location, &value)?;
         } else {
-            let ends = |&byte: &u8| {
-                matches!(byte, b'\r' | b'\n' | 0x0B | 0x1C) || byte == separators.field()
-            };
-            if value.iter().any(ends) {
-                return Err(InvalidEdit::Value(self.location));
-            }
-            value
-        };
-        let edited = splice(&message, bytes, self.location, &value);
-        if value.is_ascii() || !name.is_empty() {
-            return Ok(edited);
+            edit.set_raw(self.location, &value)?;
         }
-        let message = Message::parse(&edited).map_err(|_| InvalidEdit::Message)?;
-        let name = Charset::UTF_8.name().as_bytes();
-        Ok(splice(&message, &edited, loc!("MSH-18"), name))
-    }
-}
-
-/// `bytes` with `value` at `location`; as they are where there is no such segment.
-pub(super) fn splice(
-    message: &Message<'_>,
-    bytes: &[u8],
-    location: Location,
-    value: &[u8],
-) -> Vec<u8> {
-    let Some(segment) = message.segment_at(location) else {
-        return bytes.to_vec();
-    };
-    let separators = message.separators();
-    let mut place = Place {
-        bytes,
-        range: segment.span(),
-        lead: Vec::new(),
-    };
-    let header = u16::from(segment.is(SegmentId::MSH));
-    // The name of the segment is the part before its first field; MSH-1 is a separator itself.
-    place.enter(
-        separators.field(),
-        location.field_number().unwrap_or(1) + 1 - header,
-    );
-    if location.repetition_number() > 1 || location.component_number().is_some() {
-        place.enter(separators.repetition(), location.repetition_number());
-    }
-    if let Some(component) = location.component_number() {
-        place.enter(separators.component(), component);
-    }
-    if let (Some(separator), Some(number)) =
-        (separators.subcomponent(), location.subcomponent_number())
-    {
-        place.enter(separator, number);
-    }
-    let before = bytes.get(..place.range.start).unwrap_or_default();
-    let after = bytes.get(place.range.end..).unwrap_or_default();
-    [before, &place.lead, value, after].concat()
-}
-
-/// Where a value stands, and the delimiters that have to be written before it.
-struct Place<'b> {
-    bytes: &'b [u8],
-    range: Range<usize>,
-    lead: Vec<u8>,
-}
-
-impl Place<'_> {
-    /// Goes into the `number`-th of the parts between these separators.
-    fn enter(&mut self, separator: u8, number: u16) {
-        let mut missing = number - 1;
-        if self.lead.is_empty() {
-            let inner = self.bytes.get(self.range.clone()).unwrap_or_default();
-            let mut start = self.range.start;
-            for part in inner.split(|&byte| byte == separator) {
-                if missing == 0 {
-                    self.range = start..start + part.len();
-                    return;
-                }
-                missing -= 1;
-                start += part.len() + 1;
-            }
-            self.range = self.range.end..self.range.end;
-            missing += 1;
+        if !value.is_ascii() && name.is_empty() {
+            edit.set(loc!("MSH-18"), Charset::UTF_8.name())?;
         }
-        self.lead
-            .extend(core::iter::repeat_n(separator, usize::from(missing)));
+        Ok(edit.apply())
     }
 }
 

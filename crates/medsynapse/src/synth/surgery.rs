@@ -1,8 +1,6 @@
 //! [`Surgery`]: cuts into a message that is written already, for messages that shall be odd.
 
-use hl7_message::{Location, Message, SegmentId, Separators, escape};
-
-use super::edit::splice;
+use hl7_message::{Edit, Location, Message, SegmentId, Separators, escape};
 
 /// A message on the table. What cannot be done leaves it as it is.
 #[derive(Debug, Clone)]
@@ -23,11 +21,13 @@ impl Surgery {
 
     /// Writes bytes at a place, delimiters and all.
     pub(super) fn set(self, location: Location, value: &str) -> Self {
-        match Message::parse(&self.bytes) {
-            Ok(message) => Self {
-                bytes: splice(&message, &self.bytes, location, value.as_bytes()),
-            },
-            Err(_) => self,
+        let edited = Message::parse(&self.bytes).ok().and_then(|message| {
+            let mut edit = Edit::new(&message);
+            let edit = edit.set_raw(location, value.as_bytes()).ok()?;
+            Some(edit.apply())
+        });
+        Self {
+            bytes: edited.unwrap_or(self.bytes),
         }
     }
 
