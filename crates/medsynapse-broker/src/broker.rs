@@ -141,7 +141,13 @@ impl Broker {
     /// Messages that are submitted one after the other are applied in that order.
     pub async fn submit(&self, frame: Bytes, origin: Origin) -> Pending {
         let Some(received) = self.read(&frame, origin) else {
-            tracing::info!("an acknowledgement came in unasked; it is not answered");
+            let header = Header::salvage(&frame);
+            let control_id = header
+                .map(|header| String::from_utf8_lossy(header.control_id().as_bytes()).into_owned());
+            tracing::info!(
+                ?control_id,
+                "an acknowledgement came in unasked; it is not answered"
+            );
             return Box::pin(std::future::ready(None));
         };
         let reply = received.reply.clone();
@@ -189,6 +195,11 @@ impl Broker {
     /// Why the store takes nothing more, once that has happened: the program should end then.
     pub fn store_failure(&self) -> watch::Receiver<Option<String>> {
         self.intake.failure()
+    }
+
+    /// Whether the last message that came in could be stored: false while the disk is full.
+    pub fn is_storing(&self) -> bool {
+        self.intake.is_storing()
     }
 
     /// Takes no more messages, and returns when those in hand are on disk. Blocks.

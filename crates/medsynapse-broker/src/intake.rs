@@ -3,6 +3,7 @@
 //! There is no timer: the commit in progress is the window in which the next batch gathers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use medsynapse_store::{Applied, Received, Store, StoreError};
@@ -39,6 +40,7 @@ pub(crate) struct Intake {
     jobs: mpsc::Sender<Entry>,
     room: Arc<Semaphore>,
     failure: watch::Receiver<Option<String>>,
+    storing: Arc<AtomicBool>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -55,6 +57,8 @@ impl Intake {
     ) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE_MESSAGES_MAX);
         let (failed, failure) = watch::channel(None);
+        let storing = Arc::new(AtomicBool::new(true));
+        let works = Arc::clone(&storing);
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || {
@@ -63,6 +67,7 @@ impl Intake {
                     queue,
                     applied,
                     failed,
+                    storing: works,
                 };
                 writer.run();
             })?;
@@ -71,6 +76,7 @@ impl Intake {
             jobs,
             room,
             failure,
+            storing,
             thread: std::sync::Mutex::new(Some(thread)),
         })
     }
@@ -95,6 +101,11 @@ impl Intake {
         });
         self.jobs.send(Entry::Job(job)).await.map_err(|_| Closed)?;
         Ok(outcome)
+    }
+
+    /// Whether the last batch could be stored.
+    pub(crate) fn is_storing(&self) -> bool {
+        self.storing.load(Ordering::Relaxed)
     }
 
     /// Why the store takes nothing more, once that has happened.
@@ -124,6 +135,7 @@ struct Writer<F> {
     queue: mpsc::Receiver<Entry>,
     applied: F,
     failed: watch::Sender<Option<String>>,
+    storing: Arc<AtomicBool>,
 }
 
 impl<F: FnMut(&Received, &Applied)> Writer<F> {
@@ -159,6 +171,8 @@ impl<F: FnMut(&Received, &Applied)> Writer<F> {
             waiting.push((job.answer, job.room));
         }
         let outcomes = self.store.apply(&messages);
+        self.storing
+            .store(outcomes.iter().any(Result::is_ok), Ordering::Relaxed);
         for ((received, (answer, room)), outcome) in messages.iter().zip(waiting).zip(outcomes) {
             match &outcome {
                 Ok(applied) => (self.applied)(received, applied),

@@ -24,13 +24,14 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Value>, Pr
     let broken = app.broker.store_failure().borrow().is_some();
     let answers = async { read(app.broker.store(), Store::order_count).await.is_ok() };
     let answers = !broken
+        && app.broker.is_storing()
         && tokio::time::timeout(PATIENCE, answers)
             .await
             .unwrap_or(false);
     if answers {
         return Ok(Json(json!({ "status": "ready" })));
     }
-    let text = "Not ready: the message store does not answer";
+    let text = "Not ready: the message store does not answer or cannot be written";
     Err(Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "not_ready",

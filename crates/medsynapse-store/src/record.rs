@@ -86,7 +86,7 @@ pub struct Applied {
 pub struct Note {
     /// The number of table 0357, or the name of the warning.
     pub code: String,
-    /// The place in HL7 terms.
+    /// The place in HL7 terms; empty for a line that has no name.
     pub path: String,
     /// The place in bytes, where it is there.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -96,10 +96,10 @@ pub struct Note {
 }
 
 impl Note {
-    pub(crate) fn warning(code: &str, location: Location, message: &str) -> Self {
+    pub(crate) fn warning(code: &str, location: Option<Location>, message: &str) -> Self {
         Self {
             code: code.into(),
-            path: location.to_string(),
+            path: location.map(|at| at.to_string()).unwrap_or_default(),
             offset: None,
             message: message.into(),
         }

@@ -24,8 +24,8 @@ pub struct Finding {
 pub struct Warning {
     /// A short name that programs can match, for instance `ignored-segment`.
     pub code: &'static str,
-    /// The place in HL7 terms.
-    pub location: Location,
+    /// The place in HL7 terms; `None` for a line that has no name.
+    pub location: Option<Location>,
     /// What is odd, in a sentence.
     pub message: String,
 }
@@ -64,8 +64,14 @@ impl Rejection {
     /// A refusal of all that was found; `None` where nothing was.
     pub fn of(findings: Vec<Finding>) -> Option<Self> {
         if findings.is_empty() {
-            return None;
+            None
+        } else {
+            Some(Self::new(findings))
         }
+    }
+
+    /// A refusal of all of these.
+    pub(crate) fn new(findings: Vec<Finding>) -> Self {
         let missing: Vec<Location> = findings
             .iter()
             .filter(|finding| finding.condition == ErrorCondition::RequiredFieldMissing)
@@ -76,7 +82,11 @@ impl Rejection {
             .iter()
             .filter(|f| f.condition != ErrorCondition::RequiredFieldMissing);
         for finding in others {
-            let gap = if text.is_empty() { "" } else { "; " };
+            let gap = match text.as_str() {
+                "" => "",
+                said if said.ends_with('.') => " ",
+                _ => "; ",
+            };
             if text.len() + gap.len() + finding.message.len() > ACK_TEXT_MAX {
                 // The first reason is given even where it has to be cut.
                 if !text.is_empty() {
@@ -85,7 +95,7 @@ impl Rejection {
             }
             let _ = write!(text, "{gap}{}", finding.message);
         }
-        Some(Self { findings, text })
+        Self { findings, text }
     }
 }
 

@@ -94,11 +94,13 @@ async fn the_same_message_sent_after_an_error_is_taken() {
     let bed = failing(0, StoreError::Full);
     let text = message("ORM^O01", "M1", &order("NW", "A1", "P1"));
     let first = bed.send_bytes(text.as_bytes()).await;
+    assert!(!bed.broker.is_storing());
     assert_eq!(
         first.text,
         "The broker could not store the message; send it again later."
     );
     let second = bed.send_bytes(text.as_bytes()).await;
+    assert!(bed.broker.is_storing());
     assert_eq!((second.code.as_str(), second.duplicate), ("AA", false));
 }
 

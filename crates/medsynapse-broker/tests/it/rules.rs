@@ -396,6 +396,24 @@ async fn err_is_sent_where_the_profile_says_so() {
 }
 
 #[tokio::test]
+async fn an_order_that_changes_hands_says_so() {
+    let bed = Bed::new();
+    bed.check("ORM^O01", &order("NW", "A1", "P1"), "AA Order registered.")
+        .await;
+    let other = order("NW", "A1", "P2") + "ZDS|1.2.3\r";
+    bed.check("ORM^O01", &other, "AA Order updated.").await;
+    let codes = |id| {
+        let warnings = bed.stored(id).warnings.into_iter();
+        warnings.map(|warning| warning.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(2), ["other-patient", "other-uid"]);
+    // The report is P1's, the order P2's.
+    bed.check("ORU^R01", &report("A1", "x"), "AA Report registered.")
+        .await;
+    assert_eq!(codes(3), ["other-patient"]);
+}
+
+#[tokio::test]
 async fn counts_follow_the_log() {
     let bed = Bed::new();
     bed.send("ORM^O01", &order("NW", "A1", "P1")).await;

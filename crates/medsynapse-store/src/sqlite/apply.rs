@@ -114,6 +114,7 @@ fn apply_one(
                 {
                     let plan = plan(transaction, change, received, id)?;
                     writes = plan.writes;
+                    warnings.extend(plan.warnings);
                     plan.effect
                 }
             };
@@ -131,7 +132,7 @@ fn apply_one(
         let text = "MSH-10 was used before with other content";
         warnings.push(Note::warning(
             "control-id-reused",
-            hl7_message::loc!("MSH-10"),
+            Some(hl7_message::loc!("MSH-10")),
             text,
         ));
     }

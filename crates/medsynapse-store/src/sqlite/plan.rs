@@ -1,5 +1,6 @@
 //! What a change does to the rows, decided before anything is written.
 
+use hl7_message::loc;
 use medsynapse::{
     AccessionNumber, Attribute, Attributes, Change, Effect, Order, OrderControl, OrderState, Patch,
     Patches, PatientId, PatientMerge, PatientUpdate, RegisterOrder, Report,
@@ -8,12 +9,13 @@ use rusqlite::{Transaction, params};
 
 use super::rows::{micros, next_version, order, orders_of, put_order, put_report};
 use crate::error::StoreError;
-use crate::record::{OrderRecord, Received};
+use crate::record::{Note, OrderRecord, Received};
 
 /// What becomes of a change, and the rows that say so.
 pub(super) struct Plan {
     pub(super) effect: Effect,
     pub(super) writes: Vec<Write>,
+    pub(super) warnings: Vec<Note>,
 }
 
 impl Plan {
@@ -21,6 +23,7 @@ impl Plan {
         Self {
             effect,
             writes: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -28,6 +31,7 @@ impl Plan {
         Self {
             effect,
             writes: vec![write],
+            warnings: Vec::new(),
         }
     }
 }
@@ -104,10 +108,10 @@ pub(super) fn plan(
             } else {
                 Effect::ReportUpdated
             };
-            Ok(Plan::one(
-                effect,
-                Write::Report(Box::new(report.clone()), version),
-            ))
+            Ok(Plan {
+                warnings: foreign(transaction, report)?,
+                ..Plan::one(effect, Write::Report(Box::new(report.clone()), version))
+            })
         }
         Change::UpdatePatient(update) => update_patient(transaction, update, received, id),
         Change::MergePatient(merge) => merge_patient(transaction, merge, received, id),
@@ -136,6 +140,10 @@ fn register_order(
             register.accession_number.clone(),
         )));
     }
+    let warnings = known
+        .as_ref()
+        .map(|known| moved(known, register))
+        .unwrap_or_default();
     let effect = if known.is_some() {
         Effect::OrderUpdated
     } else {
@@ -159,7 +167,46 @@ fn register_order(
     if attributes.get(Attribute::StudyInstanceUid).is_none() {
         attributes.set(Attribute::StudyInstanceUid, &register.derived_uid);
     }
-    Ok(Plan::one(effect, changed(record, received, id)))
+    Ok(Plan {
+        warnings,
+        ..Plan::one(effect, changed(record, received, id))
+    })
+}
+
+/// What an update changes that should stay for the life of an order.
+fn moved(known: &OrderRecord, register: &RegisterOrder) -> Vec<Note> {
+    let differs = |attribute, new: Option<&str>| {
+        let old = known.order.attributes.get(attribute);
+        old.is_some() && new.is_some() && old != new
+    };
+    let mut warnings = Vec::new();
+    if differs(Attribute::PatientId, Some(register.patient_id.as_str())) {
+        let text = "the order was another patient's; it now belongs to this one";
+        warnings.push(Note::warning("other-patient", Some(loc!("PID-3.1")), text));
+    }
+    let uid = register.patches.text(Attribute::StudyInstanceUid);
+    if differs(Attribute::StudyInstanceUid, uid) {
+        let text = "the order had another Study Instance UID; it now has this one";
+        warnings.push(Note::warning("other-uid", Some(loc!("ZDS-1.1")), text));
+    }
+    warnings
+}
+
+/// What is odd about a report for an order that is known.
+fn foreign(transaction: &Transaction<'_>, report: &Report) -> Result<Vec<Note>, StoreError> {
+    let known = order(transaction, &report.accession_number)?;
+    let patient = known
+        .as_ref()
+        .and_then(|o| o.order.attributes.get(Attribute::PatientId));
+    if patient.is_none_or(|patient| patient == report.patient_id.as_str()) {
+        return Ok(Vec::new());
+    }
+    let text = "the order of this report is another patient's";
+    Ok(vec![Note::warning(
+        "other-patient",
+        Some(loc!("PID-3.1")),
+        text,
+    )])
 }
 
 fn update_patient(
@@ -178,6 +225,7 @@ fn update_patient(
             orders: writes.len() as u64,
         },
         writes,
+        warnings: Vec::new(),
     })
 }
 
@@ -204,7 +252,11 @@ fn merge_patient(
         from: merge.from.clone(),
         into: merge.into.clone(),
     });
-    Ok(Plan { effect, writes })
+    Ok(Plan {
+        effect,
+        writes,
+        warnings: Vec::new(),
+    })
 }
 
 /// The demographics of the patient that stays: from the message, else from the order under its

@@ -1,6 +1,6 @@
 //! What MSH alone decides: is this a message for us, and in which character set?
 
-use hl7_message::{Charset, ErrorCondition, Location, Message, loc};
+use hl7_message::{Charset, ErrorCondition, Location, Message, escape, loc};
 
 use crate::profile::Profile;
 use crate::rejection::{Rejection, Warning};
@@ -24,6 +24,7 @@ pub(super) fn check(
     warnings: &mut Vec<Warning>,
 ) -> Result<(Kind, Charset), Rejection> {
     one_message(message)?;
+    no_framing_bytes(message)?;
     let header = message.header();
     let refuse = |condition, location: Location, text: String| {
         let offset = message.leaf(location).map(|leaf| leaf.span().start);
@@ -44,7 +45,7 @@ pub(super) fn check(
         (code @ (b"ORM" | b"ORU" | b"ADT"), event) => {
             let text = format!(
                 "Event {} is not supported for {}.",
-                shown(event),
+                shown(&escape::unescape(event, message.separators())),
                 String::from_utf8_lossy(code)
             );
             return refuse(ErrorCondition::UnsupportedEvent, loc!("MSH-9.2"), text);
@@ -101,6 +102,23 @@ fn one_message(message: &Message<'_>) -> Result<(), Rejection> {
     ))
 }
 
+/// A message that holds framing bytes could never be sent on.
+fn no_framing_bytes(message: &Message<'_>) -> Result<(), Rejection> {
+    for segment in message.segments() {
+        let framing = |byte: &u8| matches!(byte, 0x0B | 0x1C);
+        if let Some(at) = segment.as_bytes().iter().position(framing) {
+            let offset = segment.span().start + at;
+            return Err(Rejection::single(
+                ErrorCondition::DataType,
+                message.location_at(offset).unwrap_or(loc!("MSH")),
+                Some(offset),
+                "The bytes 0B and 1C frame messages and cannot stand in one.",
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn version(
     message: &Message<'_>,
     profile: &Profile,
@@ -119,7 +137,7 @@ fn version(
     if known && profile.accept_other_versions {
         warnings.push(Warning {
             code: "other-version",
-            location: loc!("MSH-12"),
+            location: Some(loc!("MSH-12")),
             message: format!("version {} is read as 2.3", shown(text)),
         });
         return Ok(());
@@ -139,8 +157,8 @@ fn charset(message: &Message<'_>, profile: &Profile) -> Result<Charset, Rejectio
     let charset = if name.is_empty() {
         profile.default_charset
     } else {
-        Charset::from_msh18(name.as_bytes()).map_err(|unknown| {
-            let message = format!("MSH-18: {unknown}.");
+        Charset::from_msh18(name.as_bytes()).map_err(|_| {
+            let message = "MSH-18 names a character set that is not known; send UNICODE UTF-8.";
             let (condition, at) = (ErrorCondition::TableValueNotFound, loc!("MSH-18"));
             Rejection::single(condition, at, Some(name.span().start), message)
         })?

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use hl7_message::{Charset, ErrorCondition, Location, Message, Precision, Timestamp, Value};
+use hl7_message::{Charset, ErrorCondition, Location, Message, Precision, Timestamp, Value, loc};
 
 use crate::change::Segments;
 use crate::id::StudyInstanceUid;
@@ -115,6 +115,19 @@ impl Reader<'_, '_> {
         warnings: &mut Vec<Warning>,
     ) -> Patches {
         let mut patches = Patches::default();
+        for key in [loc!("PID-3"), loc!("OBR-2"), loc!("MRG-1")] {
+            let others = self
+                .message
+                .field(key)
+                .map(|field| field.repetitions().skip(1));
+            if others.is_some_and(|mut others| others.any(|other| !other.is_empty())) {
+                warnings.push(Warning {
+                    code: "extra-repetition",
+                    location: Some(key.repetition(2)),
+                    message: format!("only the first repetition of {key} is read"),
+                });
+            }
+        }
         for row in ROWS.iter().filter(|row| only(row.attribute)) {
             let required = mandatory(row);
             match self.patch(row, required, findings, warnings) {
@@ -177,7 +190,7 @@ impl Reader<'_, '_> {
             Some(Oddity::Taken(code, what)) => {
                 warnings.push(Warning {
                     code,
-                    location: at,
+                    location: Some(at),
                     message: format!("{at} {what}"),
                 });
                 Ok(Patch::Set(text.into()))
@@ -186,7 +199,7 @@ impl Reader<'_, '_> {
                 let message = format!("{at} {what}; ignored");
                 warnings.push(Warning {
                     code,
-                    location: at,
+                    location: Some(at),
                     message,
                 });
                 Ok(Patch::Keep)

@@ -102,7 +102,12 @@ impl Facts {
 
 /// Whether a message is itself an acknowledgement or an answer: it is never acknowledged.
 pub fn is_acknowledgement(message: &Message<'_>) -> bool {
-    message.header().message_code() == b"ACK" || message.segment(SegmentId::MSA).is_some()
+    match message.header().message_code() {
+        b"ACK" => true,
+        // In a message that the broker serves, an MSA is a segment that it does not read.
+        b"ORM" | b"ORU" | b"ADT" => false,
+        _ => message.segment(SegmentId::MSA).is_some(),
+    }
 }
 
 /// Reads what a message asks for under `profile`.
@@ -137,17 +142,26 @@ fn read(
     warnings: &mut Vec<Warning>,
 ) -> Result<Change, Rejection> {
     let (kind, charset) = envelope::check(message, profile, warnings)?;
-    structure::check(message, kind, warnings)?;
+    let structure = structure::check(message, kind, warnings);
     let reader = fields::Reader {
         message,
         charset,
         profile,
     };
-    match kind {
+    let fields = match kind {
         envelope::Kind::Order => order::read(reader, warnings),
         envelope::Kind::Report => report::read(reader, warnings),
         envelope::Kind::PatientUpdate => patient::read_update(reader, warnings),
         envelope::Kind::PatientMerge => patient::read_merge(reader, warnings),
+    };
+    // All that is wrong at once: with the segments and in the fields.
+    match (structure, fields) {
+        (structure, fields) if structure.is_empty() => fields,
+        (structure, Ok(_)) => Err(Rejection::new(structure)),
+        (mut structure, Err(rejection)) => {
+            structure.extend(rejection.findings);
+            Err(Rejection::new(structure))
+        }
     }
 }
 

@@ -75,7 +75,7 @@ fn register(
     if *patches.get(Attribute::StudyInstanceUid) == Patch::Clear {
         warnings.push(Warning {
             code: "kept",
-            location: loc!("ZDS-1.1"),
+            location: Some(loc!("ZDS-1.1")),
             message: "the Study Instance UID of an order is kept for good".into(),
         });
         patches.put(Attribute::StudyInstanceUid, Patch::Keep);

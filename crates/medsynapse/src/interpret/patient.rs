@@ -30,7 +30,7 @@ pub(super) fn read_update(
         Patch::Clear => {
             warnings.push(Warning {
                 code: "kept",
-                location: loc!("PID-5.1"),
+                location: Some(loc!("PID-5.1")),
                 message: "the name of a patient is never cleared".into(),
             });
             patches.put(A::PatientName, Patch::Keep);

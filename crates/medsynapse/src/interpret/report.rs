@@ -1,7 +1,7 @@
 //! ORU^R01 from the RIS.
 
 use hl7_message::escape::{Token, tokens};
-use hl7_message::{ErrorCondition, Precision, Timestamp, loc};
+use hl7_message::{ErrorCondition, Timestamp, loc};
 
 use super::envelope::shown;
 use super::fields::Reader;
@@ -72,7 +72,7 @@ fn format(
         if reader.message.segment_at(at).is_some() {
             warnings.push(Warning {
                 code: "no-format",
-                location: at,
+                location: Some(at),
                 message: "OBX-2 is empty; the report is read as plain text".into(),
             });
         }
@@ -138,7 +138,7 @@ fn date(reader: Reader<'_, '_>) -> Result<String, Finding> {
     let at = loc!("OBX-14.1");
     let text = reader.some_text(at)?.ok_or_else(|| reader.missing(at))?;
     match text.parse::<Timestamp>() {
-        Ok(moment) if moment.precision() >= Precision::Day => Ok(text),
+        Ok(_) => Ok(text),
         _ => Err(reader.wrong(at, ErrorCondition::DataType, "OBX-14 is not a date.".into())),
     }
 }

@@ -3,7 +3,7 @@
 use hl7_message::{ErrorCondition, Location, Message, SegmentId};
 
 use super::envelope::Kind;
-use crate::rejection::{Finding, Rejection, Warning};
+use crate::rejection::{Finding, Warning};
 
 impl Kind {
     /// The segments that belong to the message, MSH left out. The order is not checked.
@@ -17,8 +17,8 @@ impl Kind {
         }
     }
 
-    /// Those that must be there though the broker reads no mandatory field in them.
-    fn required(self) -> &'static [SegmentId] {
+    /// Those that belong there though the broker reads nothing in them.
+    fn expected(self) -> &'static [SegmentId] {
         match self {
             Self::PatientUpdate | Self::PatientMerge => &[SegmentId::EVN],
             Self::Order | Self::Report => &[],
@@ -30,7 +30,7 @@ pub(super) fn check(
     message: &Message<'_>,
     kind: Kind,
     warnings: &mut Vec<Warning>,
-) -> Result<(), Rejection> {
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     for &id in kind.segments() {
         let count = message.segments_of(id).count();
@@ -44,13 +44,13 @@ pub(super) fn check(
             });
         }
     }
-    for &id in kind.required() {
+    // Sources disagree on what EVN must hold, and the broker reads nothing in it.
+    for &id in kind.expected() {
         if message.segment(id).is_none() {
-            findings.push(Finding {
-                location: Location::of(id),
-                offset: None,
-                condition: ErrorCondition::SegmentSequence,
-                message: format!("Missing {id}"),
+            warnings.push(Warning {
+                code: "missing-segment",
+                location: Some(Location::of(id)),
+                message: format!("segment {id} is missing; the broker reads nothing in it"),
             });
         }
     }
@@ -60,27 +60,22 @@ pub(super) fn check(
         let ours = segment.id().is_some_and(|id| kind.segments().contains(&id));
         if !ours && !seen.contains(&name) {
             seen.push(name);
-            warnings.push(ignored(message, segment));
+            warnings.push(ignored(segment));
         }
     }
-    Rejection::of(findings).map_or(Ok(()), Err)
+    findings
 }
 
-fn ignored(message: &Message<'_>, segment: hl7_message::Segment<'_>) -> Warning {
+fn ignored(segment: hl7_message::Segment<'_>) -> Warning {
     match segment.id() {
         Some(id) => Warning {
             code: "ignored-segment",
-            location: Location::of(id),
+            location: Some(Location::of(id)),
             message: format!("segment {id} is not read by the broker"),
         },
         None => Warning {
             code: "odd-segment",
-            // The place of the segment before it: this one has no name to point with.
-            location: message
-                .location_at(segment.span().start.saturating_sub(2))
-                .map_or(Location::of(SegmentId::MSH), |at| {
-                    Location::of(at.segment_id())
-                }),
+            location: None,
             message: format!(
                 "the line at byte {} has no segment name and is not read",
                 segment.span().start

@@ -209,6 +209,42 @@ fn repeated_segments_are_refused() {
 }
 
 #[test]
+fn segments_and_fields_are_told_together() {
+    let text = order("NW").replace("|ACC1|", "||") + OBR;
+    refused(&text, "Missing OBR-2; OBR may occur once, 2 found.");
+    let text = message("ADT^A40", "PID|1\rPID|2\rMRG|\r");
+    refused(&text, "Missing PID-3 MRG-1; PID may occur once, 2 found.");
+}
+
+#[test]
+fn an_msa_in_an_order_is_a_segment_that_is_not_read() {
+    let text = order("NW") + "MSA|AA|1\r";
+    warned(&text, &["ignored-segment"]);
+    let is = |text: &str| super::is_acknowledgement(&Message::parse(text.as_bytes()).unwrap());
+    assert!(!is(&text));
+    assert!(is(&message("ACK^O01", "MSA|AA|1\r")) && is(&message("ORR^O02", "MSA|AA|1\r")));
+}
+
+#[test]
+fn framing_bytes_cannot_stand_in_a_message() {
+    for byte in ["\u{b}", "\u{1c}"] {
+        let text = order("NW").replace("SMITH", &format!("SM{byte}TH"));
+        refused(
+            &text,
+            "The bytes 0B and 1C frame messages and cannot stand in one.",
+        );
+    }
+}
+
+#[test]
+fn only_the_first_of_several_keys_is_read_and_that_is_said() {
+    warned(
+        &order("NW").replace("PAT789", "PAT789~PAT790"),
+        &["extra-repetition"],
+    );
+}
+
+#[test]
 fn the_envelope_is_checked() {
     let change = |from: &str, to: &str| order("NW").replace(from, to);
     refused(&change("|M1|", "||"), "Missing MSH-10");
@@ -317,7 +353,7 @@ fn character_sets() {
     assert!(
         run(named("KLINGON").as_bytes())
             .unwrap_err()
-            .starts_with("MSH-18: unknown")
+            .starts_with("MSH-18 names")
     );
 }
 
@@ -401,7 +437,8 @@ fn patient_updates() {
         &Patch::Keep
     );
     refused(&a08("PID|1"), "Missing PID-3 PID-5");
-    refused(&message("ADT^A08", PID), "Missing EVN");
+    warned(&message("ADT^A08", PID), &["missing-segment"]);
+    refused(&message("ADT^A08", "PID|1\r"), "Missing PID-3 PID-5");
     let text = a08("PID|1||7||\"\"|||\"\"");
     warned(&text, &["kept"]);
     let Change::UpdatePatient(update) = accepted(&text) else {
