@@ -32,7 +32,7 @@ pub(crate) enum Break {
     NoEnd,
     /// Half a message, then the end of the stream; no answer
     Truncate,
-    /// A second start block amid the message; the second half alone is a frame: AR
+    /// A second start block amid the message: a framing error; no answer
     Restart,
     /// Two delimiters of MSH-2 are the same; AR
     WrongDelimiters,
@@ -86,10 +86,7 @@ impl Break {
                 hang_up = true;
                 vec![[&[START_BLOCK], head].concat()]
             }
-            Self::Restart => {
-                ids = vec![Vec::new()];
-                vec![[&[START_BLOCK], head, &framed(tail)].concat()]
-            }
+            Self::Restart => vec![[&[START_BLOCK], head, &framed(tail)].concat()],
             Self::WrongDelimiters => {
                 let mut bytes = bytes.to_vec();
                 if let Some([first, second]) = bytes.get_mut(4..6) {

@@ -84,10 +84,10 @@ pub(crate) struct Options {
 
     /// Port of the REST API, as an earlier product of this kind reads it.
     #[arg(long, hide = true, global = true, env = "PORT")]
-    pub(crate) port: Option<u16>,
+    pub(crate) port: Option<String>,
     /// Port for HL7 over MLLP, as an earlier product of this kind reads it.
     #[arg(long, hide = true, global = true, env = "MLLP_PORT")]
-    pub(crate) mllp_port: Option<u16>,
+    pub(crate) mllp_port: Option<String>,
     /// Host for HL7 over MLLP, as an earlier product of this kind reads it.
     #[arg(long, hide = true, global = true, env = "MLLP_HOST")]
     pub(crate) mllp_host: Option<String>,

@@ -146,6 +146,23 @@ impl Config {
 
     /// Refuses what would be dangerous.
     fn check(&self) -> Result<()> {
+        tracing_subscriber::EnvFilter::try_new(&self.log).with_context(|| {
+            format!(
+                "--log or log.filter: {:?} is not a filter; write info or hl7_mllp=debug",
+                self.log
+            )
+        })?;
+        let responder = &self.profile.responder;
+        for (key, text) in [
+            ("application", &responder.application),
+            ("facility", &responder.facility),
+            ("sequence_number", &responder.sequence_number),
+            ("country_code", &responder.country_code),
+        ] {
+            if text.chars().any(|c| c.is_control() || "|^~\\&".contains(c)) {
+                bail!("broker.{key}: {text:?} holds an HL7 delimiter or a control character");
+            }
+        }
         if self.api_keys.iter().any(|key| key.len() < 8) {
             bail!("rest.api_keys: a key has fewer than 8 characters; choose a longer one");
         }
@@ -265,8 +282,8 @@ fn mllp_address(options: &Options, listen: Option<&str>) -> Result<SocketAddr> {
             let with_port = format!("{host}:{}", found.port());
             found = parse("MLLP_HOST", &with_port.replace("localhost:", "127.0.0.1:"))?;
         }
-        if let Some(port) = options.mllp_port {
-            found.set_port(port);
+        if let Some(port) = &options.mllp_port {
+            found.set_port(port_of("MLLP_PORT", port)?);
         }
     }
     Ok(found)
@@ -274,10 +291,17 @@ fn mllp_address(options: &Options, listen: Option<&str>) -> Result<SocketAddr> {
 
 fn rest_address(options: &Options, listen: Option<&str>) -> Result<SocketAddr> {
     let mut found = address("--rest", options.rest.as_deref(), "rest", listen, 3000)?;
-    if let (None, Some(port)) = (&options.rest, options.port) {
-        found.set_port(port);
+    if let (None, Some(port)) = (&options.rest, &options.port) {
+        found.set_port(port_of("PORT", port)?);
     }
     Ok(found)
+}
+
+fn port_of(name: &str, text: &str) -> Result<u16> {
+    text.trim()
+        .parse()
+        .ok()
+        .with_context(|| format!("{name}: {text:?} is not a port; write 0 to 65535"))
 }
 
 fn address(
@@ -376,6 +400,9 @@ fn mllp_server(section: &MllpSection, profile: &Profile) -> Result<hl7_mllp::Ser
         .connections_per_address_max
         .unwrap_or(config.connections_per_address_max);
     if let Some(seconds) = section.frame_deadline_secs {
+        if seconds == 0 {
+            bail!("mllp.frame_deadline_secs: 0 would cut off every frame; give at least 1");
+        }
         config.frame_deadline = Duration::from_secs(seconds);
     }
     config.idle_timeout = section.idle_timeout_secs.map(Duration::from_secs);
@@ -429,8 +456,8 @@ mod tests {
     #[test]
     fn names_of_the_earlier_product_work() {
         let options = Options {
-            port: Some(1),
-            mllp_port: Some(2),
+            port: Some("1".into()),
+            mllp_port: Some("2".into()),
             mllp_host: Some("0.0.0.0".into()),
             api_key: Some("long enough".into()),
             ..Options::default()

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::fmt;
 
@@ -10,12 +10,7 @@ use crate::config::Config;
 
 /// Starts logging.
 pub(crate) fn start(config: &Config) -> Result<()> {
-    let filter = EnvFilter::try_new(&config.log).with_context(|| {
-        format!(
-            "--log or log.filter: {:?} is not a filter; write info or hl7_mllp=debug",
-            config.log
-        )
-    })?;
+    let filter = EnvFilter::try_new(&config.log)?;
     let builder = fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -5,9 +5,11 @@ mod cli;
 mod config;
 mod demo;
 mod health;
+mod http;
 mod log;
 mod observe;
 mod run;
+mod signals;
 
 use std::process::ExitCode;
 

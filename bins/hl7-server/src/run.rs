@@ -12,16 +12,14 @@ use medsynapse_store::{MessageQuery, SqliteStore, StoreError};
 use medsynapse_web::{WebApp, WebLimits};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::banner::{Ports, banner};
 use crate::cli::Options;
 use crate::config::Config;
-use crate::{demo, log, observe};
+use crate::signals::Signals;
+use crate::{demo, http, log, observe};
 
-/// How long HTTP requests in hand may take after the signal to stop.
-const HTTP_DRAIN: Duration = Duration::from_secs(2);
 /// How long MLLP messages in hand may take after the signal to stop.
 const MLLP_DRAIN: Duration = Duration::from_secs(4);
 /// Stopped at the second signal.
@@ -43,6 +41,7 @@ pub(crate) fn run(config: &Config, options: &Options) -> Result<()> {
 
 #[expect(clippy::print_stdout, reason = "--print-ports asks for data")]
 async fn serve(config: &Config, options: &Options) -> Result<()> {
+    let mut signals = Signals::listen().context("listening for signals")?;
     // Ports first: a second start must not touch the data of the first.
     let mllp = bind(config.mllp, "MLLP", "--mllp or mllp.listen").await?;
     let rest = bind(config.rest, "REST", "--rest or rest.listen").await?;
@@ -62,36 +61,21 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     };
     let broker = Broker::start(store, settings, clock.clone()).context("starting the broker")?;
     if let Some(count) = options.demo {
-        demo::fill(&broker, count, clock.as_ref()).await?;
+        tokio::select! {
+            filled = demo::fill(&broker, count, clock.as_ref()) => filled?,
+            signal = signals.next() => {
+                tracing::info!(signal, "stopped while the demo messages came in");
+                return close(&broker).await;
+            }
+        }
     }
 
     let stop = CancellationToken::new();
-    let app = App {
-        broker: Arc::clone(&broker),
-        clock,
-        rest_url: format!("http://{}", ports.rest),
-        mllp_address: ports.mllp.to_string(),
-        api_keys: ApiKeys::new(&config.api_keys),
-        hosts: AllowedHosts::new(config.allowed_hosts.iter().cloned()),
-        limits: Limits {
-            message_bytes_max: config.mllp_server.limits.frame_bytes_max,
-            ..Limits::default()
-        },
-        version: env!("CARGO_PKG_VERSION").into(),
-    };
+    let app = gateway(config, &broker, clock, &ports);
     let (going_down, told) = watch::channel(false);
-    let pages = WebApp {
-        broker: Arc::clone(&broker),
-        clock: Arc::clone(&app.clock),
-        hosts: app.hosts.clone(),
-        mllp_address: app.mllp_address.clone(),
-        rest_url: app.rest_url.clone(),
-        version: app.version.clone(),
-        limits: WebLimits::default(),
-        stop: told,
-    };
-    let rest = http(rest, medsynapse_http::router(app), stop.clone());
-    let web = http(web, medsynapse_web::router(pages), stop.clone());
+    let pages = pages(&app, told);
+    let rest = http::serve(rest, medsynapse_http::router(app), stop.clone());
+    let web = http::serve(web, medsynapse_web::router(pages), stop.clone());
     let mllp = tokio::spawn(hl7_mllp::serve(
         mllp,
         Arc::new(MllpHandler::new(Arc::clone(&broker))),
@@ -111,7 +95,7 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         println!("{}", ports.json());
     }
 
-    let reason = wait(&broker).await?;
+    let reason = wait(&broker, &mut signals).await?;
     going_down.send_replace(true);
     stop.cancel();
     let down = async {
@@ -122,14 +106,11 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         tracing::info!(%summary, "MLLP closed");
         rest.await.context("the REST server")?;
         web.await.context("the web server")?;
-        let broker = Arc::clone(&broker);
-        tokio::task::spawn_blocking(move || broker.close())
-            .await
-            .context("the writer")
+        close(&broker).await
     };
     tokio::select! {
         result = down => result?,
-        signal = signalled() => {
+        signal = signals.next() => {
             tracing::warn!(signal, "stopped at the second signal");
             std::process::exit(INTERRUPTED);
         }
@@ -146,39 +127,59 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     }
 }
 
+/// The REST gateway as it is configured.
+fn gateway(config: &Config, broker: &Arc<Broker>, clock: Arc<dyn Clock>, ports: &Ports) -> App {
+    App {
+        broker: Arc::clone(broker),
+        clock,
+        rest_url: format!("http://{}", ports.rest),
+        mllp_address: ports.mllp.to_string(),
+        api_keys: ApiKeys::new(&config.api_keys),
+        hosts: AllowedHosts::new(config.allowed_hosts.iter().cloned()),
+        limits: Limits {
+            message_bytes_max: config.mllp_server.limits.frame_bytes_max,
+            ..Limits::default()
+        },
+        version: env!("CARGO_PKG_VERSION").into(),
+    }
+}
+
+/// The web pages, beside the gateway.
+fn pages(app: &App, told: watch::Receiver<bool>) -> WebApp {
+    WebApp {
+        broker: Arc::clone(&app.broker),
+        clock: Arc::clone(&app.clock),
+        hosts: app.hosts.clone(),
+        mllp_address: app.mllp_address.clone(),
+        rest_url: app.rest_url.clone(),
+        version: app.version.clone(),
+        limits: WebLimits::default(),
+        stop: told,
+    }
+}
+
+/// Waits until everything in hand is on disk.
+async fn close(broker: &Arc<Broker>) -> Result<()> {
+    let broker = Arc::clone(broker);
+    tokio::task::spawn_blocking(move || broker.close())
+        .await
+        .context("the writer")
+}
+
 /// Why the broker stops.
 enum Reason {
     Signal(&'static str),
     StoreFailed(String),
 }
 
-async fn wait(broker: &Broker) -> Result<Reason> {
+async fn wait(broker: &Broker, signals: &mut Signals) -> Result<Reason> {
     let mut failure = broker.store_failure();
     tokio::select! {
-        signal = signalled() => Ok(Reason::Signal(signal)),
+        signal = signals.next() => Ok(Reason::Signal(signal)),
         failed = failure.wait_for(Option::is_some) => {
             let reason = failed.context("the writer ended unasked")?.clone();
             Ok(Reason::StoreFailed(reason.unwrap_or_default()))
         }
-    }
-}
-
-/// The name of the signal to stop that comes next.
-async fn signalled() -> &'static str {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            return tokio::select! {
-                _ = tokio::signal::ctrl_c() => "Ctrl-C",
-                _ = terminate.recv() => "SIGTERM",
-            };
-        }
-    }
-    // Without a handler the system's own way of stopping a program is left.
-    match tokio::signal::ctrl_c().await {
-        Ok(()) => "Ctrl-C",
-        Err(_) => std::future::pending().await,
     }
 }
 
@@ -227,25 +228,4 @@ async fn counts(broker: &Arc<Broker>) -> Result<(u64, u64)> {
         .await
         .context("counting")?
         .context("reading the database")
-}
-
-/// Serves HTTP until `stop`; what is in hand then has a little time.
-fn http(listener: TcpListener, router: axum::Router, stop: CancellationToken) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let stopped = stop.clone().cancelled_owned();
-        let server = axum::serve(listener, service).with_graceful_shutdown(stopped);
-        let deadline = async {
-            stop.cancelled().await;
-            tokio::time::sleep(HTTP_DRAIN).await;
-        };
-        tokio::select! {
-            result = server.into_future() => {
-                if let Err(error) = result {
-                    tracing::error!(%error, "HTTP server");
-                }
-            }
-            () = deadline => tracing::warn!("HTTP connections were cut off"),
-        }
-    })
 }

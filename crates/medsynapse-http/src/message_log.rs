@@ -75,6 +75,13 @@ impl fmt::Debug for MessageLog {
     }
 }
 
+/// What is said of parameters that are given twice.
+const PARAMETERS: &str = "The parameters cannot be read; give each of page, limit, order, type, \
+    accession, patient, controlId and ack once";
+
+/// What messages without a readable MSH-9 are counted and asked for as.
+const UNREADABLE: &str = "UNREADABLE";
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Parameters {
@@ -118,7 +125,7 @@ impl Parameters {
         };
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         let query = MessageQuery {
-            message_code: given(self.kind),
+            message_code: given(self.kind).map(|kind| code(&kind)),
             accession_number: given(self.accession),
             patient_id: given(self.patient),
             control_id: given(self.control_id),
@@ -133,6 +140,21 @@ impl Parameters {
             return Err(Problem::parameter("Invalid page: there are not so many"));
         }
         Ok((page, query))
+    }
+}
+
+/// The message code that a person means: `orm` and `ORM^O01` are ORM.
+fn code(kind: &str) -> String {
+    let code = kind
+        .split('^')
+        .next()
+        .unwrap_or(kind)
+        .trim()
+        .to_ascii_uppercase();
+    if code == UNREADABLE {
+        String::new()
+    } else {
+        code
     }
 }
 
@@ -153,8 +175,7 @@ async fn list(
     State(log): State<Arc<MessageLog>>,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<List>, Problem> {
-    let Query(parameters) = parameters
-        .map_err(|_| Problem::parameter("The parameters cannot be read; give each one once"))?;
+    let Query(parameters) = parameters.map_err(|_| Problem::parameter(PARAMETERS))?;
     let (page, query) = parameters.read(log.page_entries_max)?;
     let limit = u64::from(query.limit);
     let found = read(log.broker.store(), move |store| store.messages(&query)).await?;
@@ -206,7 +227,14 @@ async fn types(State(log): State<Arc<MessageLog>>) -> Result<Json<Map<String, Va
     Ok(Json(
         types
             .into_iter()
-            .map(|(name, count)| (name, count.into()))
+            .map(|(name, count)| {
+                let name = if name.is_empty() {
+                    UNREADABLE.to_owned()
+                } else {
+                    name
+                };
+                (name, count.into())
+            })
             .collect(),
     ))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -104,6 +104,17 @@ pub(crate) fn unsupported_type() -> Problem {
 
 /// The body, if it arrives in time and is not too long.
 pub(crate) async fn body(mut request: Request, app: &App, max: usize) -> Result<Bytes, Problem> {
+    // What is declared too long is refused before any of it comes.
+    let declared = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|text| text.to_str().ok());
+    if declared
+        .and_then(|text| text.parse::<u64>().ok())
+        .is_some_and(|n| n > max as u64)
+    {
+        return Err(too_large("body", max));
+    }
     DefaultBodyLimit::max(max).apply(&mut request);
     let reading = Bytes::from_request(request, &());
     match tokio::time::timeout(app.limits.body_wait, reading).await {

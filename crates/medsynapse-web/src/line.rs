@@ -9,6 +9,10 @@ use crate::text::{self, MARK, Piece};
 const LINES_MAX: usize = 500;
 /// Most bytes of one field that are shown as they stand.
 const FIELD_BYTES_MAX: usize = 4_000;
+/// Most fields of a message that are shown.
+const FIELDS_MAX: usize = 5_000;
+/// Bytes of fields after which no further one is shown.
+const BYTES_MAX: usize = 512 << 10;
 
 /// A segment as it stands.
 pub(crate) struct Line {
@@ -33,13 +37,17 @@ pub(crate) fn lines(bytes: &[u8]) -> (Vec<Line>, usize) {
     };
     let charset = text::charset_of(&message);
     let mut numbers = std::collections::HashMap::new();
+    let mut room = Room {
+        fields: FIELDS_MAX,
+        bytes: BYTES_MAX,
+    };
     let lines = message.segments().take(LINES_MAX).map(|segment| {
         let at = segment.id().map(|id| {
             let number: &mut u16 = numbers.entry(id).or_default();
             *number = number.saturating_add(1);
             Location::of(id).occurrence(*number)
         });
-        line(segment, at, charset)
+        line(segment, at, charset, &mut room)
     });
     (
         lines.collect(),
@@ -47,7 +55,13 @@ pub(crate) fn lines(bytes: &[u8]) -> (Vec<Line>, usize) {
     )
 }
 
-fn line(segment: Segment<'_>, at: Option<Location>, charset: Charset) -> Line {
+/// What may still be shown of a message.
+struct Room {
+    fields: usize,
+    bytes: usize,
+}
+
+fn line(segment: Segment<'_>, at: Option<Location>, charset: Charset, room: &mut Room) -> Line {
     let mut name = Vec::new();
     text::show(segment.name(), charset, &mut name);
     let header = segment
@@ -57,6 +71,20 @@ fn line(segment: Segment<'_>, at: Option<Location>, charset: Charset) -> Line {
     let separator = delimiter(segment.separators().field());
     let mut fields = Vec::new();
     for (n, field) in segment.fields().enumerate() {
+        if room.fields == 0 || room.bytes == 0 {
+            let more = segment.fields().skip(n).count();
+            fields.push(Part {
+                title: String::new(),
+                path: String::new(),
+                before: separator,
+                pieces: vec![Piece::new(format!("{more} more fields"), MARK)],
+            });
+            break;
+        }
+        room.fields -= 1;
+        room.bytes = room
+            .bytes
+            .saturating_sub(field.as_bytes().len().min(FIELD_BYTES_MAX));
         let at = at
             .zip(u16::try_from(n + 1).ok())
             .map(|(at, number)| at.at_field(number));
@@ -214,6 +242,17 @@ mod tests {
         for byte in 0x21..0x7F_u8 {
             assert_eq!(delimiter(byte), char::from(byte).to_string());
         }
+    }
+
+    #[test]
+    fn a_line_of_a_million_fields_is_shown_in_part() {
+        let mut bytes = b"MSH|^~\\&|A\rNTE|".to_vec();
+        bytes.resize(1 << 20, b'|');
+        let (lines, _) = lines(&bytes);
+        let parts: usize = lines.iter().map(|line| line.fields.len()).sum();
+        assert!(parts <= FIELDS_MAX + 1, "{parts}");
+        let last = lines.last().and_then(|line| line.fields.last()).unwrap();
+        assert!(last.pieces[0].text.ends_with("more fields"));
     }
 
     #[test]

@@ -88,6 +88,17 @@ async fn sigterm_answers_what_is_in_hand_and_ends_well() {
     assert_eq!(server.get("/api/hl7/types").await["ORM"], answered);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_signal_at_the_first_moment_is_obeyed_and_not_suffered() {
+    for _ in 0..10 {
+        let directory = TempDir::new().unwrap();
+        let server = Server::start(directory.path(), &[]);
+        server.signal("TERM");
+        assert_eq!(server.ended().code(), Some(0));
+    }
+}
+
 #[test]
 fn a_port_in_use_is_one_clear_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -89,6 +89,24 @@ async fn everything_that_is_no_message_is_survived() {
 }
 
 #[tokio::test]
+async fn silent_http_connections_take_nothing_from_mllp() {
+    let directory = TempDir::new().unwrap();
+    let server = Server::start(directory.path(), &[]);
+    let rest = server.rest.trim_start_matches("http://").to_owned();
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        silent.push(TcpStream::connect(&rest).await.unwrap());
+    }
+    assert!(
+        talk(&server, &frame(&order(1)))
+            .await
+            .contains("MSA|AA|M1|")
+    );
+    drop(silent);
+    assert_eq!(server.get("/api/hl7/messages").await["totalCount"], 1);
+}
+
+#[tokio::test]
 async fn the_strict_profile_refuses_a_second_connection() {
     let directory = TempDir::new().unwrap();
     let server = Server::start(directory.path(), &["--profile", "medsynapse-strict"]);

@@ -101,7 +101,7 @@ async fn filters() {
     }
     assert_eq!(
         bed.get("/api/hl7/types").await.json(),
-        json!({"": 1, "ORM": 2, "ORU": 1})
+        json!({"UNREADABLE": 1, "ORM": 2, "ORU": 1})
     );
 }
 
@@ -116,7 +116,8 @@ async fn parameters_that_cannot_be_read() {
         ("order=up", "Invalid order: give asc or desc"),
         (
             "page=1&page=2",
-            "The parameters cannot be read; give each one once",
+            "The parameters cannot be read; give each of page, limit, order, type, accession, \
+             patient, controlId and ack once",
         ),
         (
             "page=18446744073709551615",
