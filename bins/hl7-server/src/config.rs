@@ -13,6 +13,8 @@ use crate::cli::{Options, ProfileName};
 
 /// Where the data lies when nobody says.
 const DATA_DIR: &str = "medsynapse-data";
+/// What is logged when nobody says; the migrations are told of by the store itself.
+const LOG: &str = "info,refinery_core=warn";
 
 /// The effective configuration.
 #[derive(Debug, Clone)]
@@ -134,7 +136,7 @@ impl Config {
                 .log
                 .clone()
                 .or(file.log.filter)
-                .unwrap_or_else(|| "info".into()),
+                .unwrap_or_else(|| LOG.into()),
             log_json: file.log.json,
         };
         config
