@@ -9,6 +9,7 @@ mod batch;
 mod bitmap;
 #[cfg(feature = "charset")]
 mod charset;
+mod cut;
 mod edit;
 mod error;
 mod field;
