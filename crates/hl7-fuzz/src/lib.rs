@@ -1,0 +1,203 @@
+//! What fuzzing checks: one plain function over bytes for each way in.
+//!
+//! The targets in `fuzz/` hand their input on to these functions; the test of this crate replays
+//! the sample messages, and everything kept in `fuzz/corpus`, on every run. A function returns
+//! where all is well and panics where something is broken.
+
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a broken promise is a panic: that is the point"
+)]
+
+use bytes::BytesMut;
+use hl7_message::escape::{escape, tokens, unescape};
+use hl7_message::{Edit, Header, Index, Location, Message, Separators, Timestamp, chunks};
+use hl7_mllp::{Event, MllpCodec};
+use medsynapse::{Profile, interpret};
+
+/// A way in: its name and what is checked.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 8] = [
+    ("message", message),
+    ("escapes", escapes),
+    ("location", location),
+    ("timestamp", timestamp),
+    ("batch", batch),
+    ("edit", edit),
+    ("mllp", mllp),
+    ("json", json),
+];
+
+/// A message: spans point into the input, the index and the lazy views agree, nothing panics that
+/// looks at it, the broker comes to an answer.
+pub fn message(data: &[u8]) {
+    let _ = Header::salvage(data);
+    let Ok(message) = Message::parse(data) else {
+        return;
+    };
+    let mut lazy = Vec::new();
+    for (segment, n) in message.segments().zip(1_u32..) {
+        assert_eq!(data.get(segment.span()), Some(segment.as_bytes()));
+        for (field, f) in segment.fields().zip(1_u32..) {
+            for (repetition, r) in field.repetitions().zip(1_u32..) {
+                for (component, c) in repetition.components().zip(1_u32..) {
+                    for (leaf, s) in component.subcomponents().zip(1_u32..) {
+                        assert_eq!(data.get(leaf.span()), Some(leaf.as_bytes()));
+                        lazy.push((n, [f, r, c, s], leaf.span()));
+                    }
+                }
+            }
+        }
+    }
+    let mut index = Index::new();
+    let indexed: Vec<_> = index
+        .of(&message)
+        .leaves()
+        .map(|leaf| (leaf.segment_number(), leaf.numbers(), leaf.view.span()))
+        .collect();
+    assert_eq!(indexed, lazy);
+    for irregularity in message.irregularities() {
+        assert!(irregularity.offset <= data.len());
+    }
+    let outcome = interpret(&message, &Profile::default()).outcome;
+    if let Err(rejection) = outcome {
+        assert!(!rejection.findings.is_empty() && !rejection.text.is_empty());
+    }
+}
+
+/// Escape sequences: tokens give back every byte, and what is escaped reads back as it was.
+pub fn escapes(data: &[u8]) {
+    let separators = Separators::DEFAULT;
+    let mut written = Vec::new();
+    for token in tokens(data, &separators) {
+        token.write_to(&mut written, &separators);
+    }
+    assert_eq!(written, data);
+    let text = escape(data, &separators).expect("the usual delimiters can escape anything");
+    assert_eq!(unescape(&text, &separators).as_ref(), data);
+}
+
+/// Locations: what is read prints as itself.
+pub fn location(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(location) = text.parse::<Location>() {
+        assert_eq!(location.to_string().parse(), Ok(location));
+    }
+}
+
+/// Time stamps: what is read prints as itself.
+pub fn timestamp(data: &[u8]) {
+    if let Ok(timestamp) = Timestamp::parse(data) {
+        assert_eq!(timestamp.to_string().parse(), Ok(timestamp));
+    }
+}
+
+/// Many messages in a buffer: chunks stand one behind the other, and only framing and white space
+/// between them.
+pub fn batch(data: &[u8]) {
+    let mut at = 0;
+    for chunk in chunks(data) {
+        let between = data.get(at..chunk.offset).expect("chunks ascend");
+        assert!(
+            between
+                .iter()
+                .all(|b| b"\r\n \t\x0B\x1C\xEF\xBB\xBF".contains(b))
+        );
+        assert_eq!(data.get(chunk.span()), Some(chunk.bytes));
+        assert!(!chunk.bytes.is_empty());
+        at = chunk.span().end;
+    }
+}
+
+/// Changes: the place that was set reads back, and the segments stay as many.
+pub fn edit(data: &[u8]) {
+    let Some((text, rest)) = data.split_first_chunk::<4>() else {
+        return;
+    };
+    let Ok(message) = Message::parse(rest) else {
+        return;
+    };
+    let text: String = text.iter().map(|byte| char::from(*byte)).collect();
+    for place in ["PID-5.2", "OBR-4", "MSH-10", "PID-3[2].4.1"] {
+        let location: Location = place.parse().expect("a location");
+        let mut edit = Edit::new(&message);
+        if edit.set(location, &text).is_err() {
+            continue;
+        }
+        let changed = edit.apply();
+        let after = Message::parse(&changed).expect("an edited message is a message");
+        assert_eq!(after.segment_count(), message.segment_count(), "{place}");
+        let read = after
+            .raw(location)
+            .map(|raw| unescape(raw, after.separators()).into_owned());
+        assert_eq!(read.unwrap_or_default(), text.as_bytes(), "{place}");
+    }
+}
+
+/// The frame decoder: the first byte says how the rest is cut into reads; every cut gives the
+/// same events, and no payload holds a framing byte.
+pub fn mllp(data: &[u8]) {
+    let Some((&step, stream)) = data.split_first() else {
+        return;
+    };
+    let whole = events(stream, stream.len().max(1));
+    assert_eq!(events(stream, usize::from(step).max(1)), whole);
+    for event in whole.iter().flatten() {
+        if let Event::Frame(payload) = event {
+            assert!(!payload.iter().any(|byte| matches!(byte, 0x0B | 0x1C)));
+        }
+    }
+}
+
+fn events(stream: &[u8], step: usize) -> Vec<Result<Event, hl7_mllp::FrameError>> {
+    let mut codec = MllpCodec::new();
+    let mut buffer = BytesMut::new();
+    let mut events = Vec::new();
+    for piece in stream.chunks(step) {
+        buffer.extend_from_slice(piece);
+        loop {
+            match codec.decode_event(&mut buffer) {
+                Ok(None) => break,
+                Ok(Some(event)) => events.push(Ok(event)),
+                Err(error) => {
+                    events.push(Err(error));
+                    if !error.is_recoverable() {
+                        return events;
+                    }
+                }
+            }
+        }
+    }
+    loop {
+        match codec.decode_event_eof(&mut buffer) {
+            Ok(None) => return events,
+            Ok(Some(event)) => events.push(Ok(event)),
+            Err(error) => {
+                events.push(Err(error));
+                if !error.is_recoverable() {
+                    return events;
+                }
+            }
+        }
+    }
+}
+
+/// The lossless JSON form: a message comes back to the byte; other text is refused or gives a
+/// message.
+pub fn json(data: &[u8]) {
+    if let Ok(message) = Message::parse(data) {
+        let raw = hl7_json::to_raw(&message);
+        let back = hl7_json::from_raw(&raw).expect("what was written can be read");
+        assert_eq!(back, data);
+    }
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok(bytes) = hl7_json::from_raw(text)
+    {
+        assert!(Message::parse(&bytes).is_ok());
+    }
+}
