@@ -72,6 +72,13 @@ pub(crate) fn banner(
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {name:<5} {address:<26} {note}");
     }
+    if !config.faults.plan.is_off() {
+        let plan = config.faults.plan.summary();
+        let _ = writeln!(
+            text,
+            "\n  FAULTS ARE ON: some MLLP answers are wrong on purpose ({plan})"
+        );
+    }
     text.push_str("\nStop with Ctrl-C.\n");
     text
 }

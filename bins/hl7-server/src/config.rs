@@ -10,6 +10,7 @@ use medsynapse::{Preset, Profile};
 use serde::Deserialize;
 
 use crate::cli::{Options, ProfileName};
+use crate::faults::{FaultSettings, FaultsSection};
 
 /// Where the data lies when nobody says.
 const DATA_DIR: &str = "medsynapse-data";
@@ -30,6 +31,7 @@ pub(crate) struct Config {
     pub(crate) mllp_server: hl7_mllp::ServerConfig,
     /// `mllp.allow`, as it was written.
     mllp_allow: Vec<String>,
+    pub(crate) faults: FaultSettings,
     pub(crate) log: String,
     pub(crate) log_json: bool,
 }
@@ -45,6 +47,7 @@ struct File {
     rest: RestSection,
     web: WebSection,
     broker: BrokerSection,
+    faults: FaultsSection,
     log: LogSection,
 }
 
@@ -132,6 +135,7 @@ impl Config {
             mllp_server: mllp_server(&file.mllp, &profile)?,
             mllp_allow: file.mllp.allow,
             profile,
+            faults: file.faults.settings()?,
             log: options
                 .log
                 .clone()
@@ -267,6 +271,7 @@ impl Config {
         }
         set("log", "filter", self.log.as_str().into());
         set("log", "json", self.log_json.into());
+        table.insert("faults".into(), self.faults.shown().into());
         table.to_string()
     }
 }
@@ -497,6 +502,11 @@ mod tests {
             "[rest]\napi_keys = ['short']\n",
             Options::default(),
             "rest.api_keys",
+        );
+        refused(
+            "[faults]\nerror = 2\n",
+            Options::default(),
+            "error is not between 0 and 1",
         );
         let gone = Options {
             config: Some("/nowhere.toml".into()),

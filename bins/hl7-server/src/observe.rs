@@ -1,27 +1,45 @@
-//! What the log and the pages hear of MLLP links.
+//! What the log, the metrics and the pages hear of MLLP links.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use hl7_mllp::Observer;
 use hl7_mllp::server::{ConnectionEnd, Refusal};
+use hl7_mllp::{FrameError, Observer};
 use medsynapse_broker::{Broker, EventKind};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-/// Tells the log, and whoever listens to the broker's events.
-#[derive(Debug)]
+/// Tells the log, the metrics, and whoever listens to the broker's events.
 pub(crate) struct Links {
     broker: Arc<Broker>,
+    open: Gauge,
+    opened: Counter,
+    frames: Counter,
+    frame_bytes: Counter,
+    junk_bytes: Counter,
+    answer: Histogram,
 }
 
 impl Links {
-    pub(crate) const fn new(broker: Arc<Broker>) -> Self {
-        Self { broker }
+    /// The metrics must be installed by now.
+    pub(crate) fn new(broker: Arc<Broker>) -> Self {
+        Self {
+            broker,
+            open: gauge!("mllp_connections"),
+            opened: counter!("mllp_connections_opened_total"),
+            frames: counter!("mllp_frames_total"),
+            frame_bytes: counter!("mllp_frame_bytes_total"),
+            junk_bytes: counter!("mllp_junk_bytes_total"),
+            answer: histogram!("mllp_answer_seconds"),
+        }
     }
 }
 
 impl Observer for Links {
     fn connection_opened(&self, connection: u64, peer: SocketAddr) {
         tracing::debug!(connection, %peer, "connection opened");
+        self.open.increment(1.0);
+        self.opened.increment(1);
         self.broker.publish(EventKind::ConnectionOpened {
             peer: peer.to_string(),
         });
@@ -35,6 +53,8 @@ impl Observer for Links {
         } else {
             tracing::debug!(connection, %peer, reason, frames, "connection closed");
         }
+        self.open.decrement(1.0);
+        counter!("mllp_connections_closed_total", "reason" => reason).increment(1);
         self.broker.publish(EventKind::ConnectionClosed {
             peer: peer.to_string(),
         });
@@ -42,10 +62,34 @@ impl Observer for Links {
 
     fn connection_refused(&self, peer: SocketAddr, refusal: Refusal) {
         tracing::warn!(%peer, ?refusal, "connection refused");
+        let reason = match refusal {
+            Refusal::TooManyConnections => "too_many_connections",
+            Refusal::TooManyFromAddress => "too_many_from_address",
+            Refusal::NotAllowed => "not_allowed",
+            _ => "other",
+        };
+        counter!("mllp_connections_refused_total", "reason" => reason).increment(1);
     }
 
     fn accept_failed(&self, error: &std::io::Error) {
         tracing::error!(%error, "a connection could not be accepted");
+    }
+
+    fn frame_received(&self, _connection: u64, bytes: usize) {
+        self.frames.increment(1);
+        self.frame_bytes.increment(bytes as u64);
+    }
+
+    fn junk_received(&self, _connection: u64, bytes: u64) {
+        self.junk_bytes.increment(bytes);
+    }
+
+    fn frame_error(&self, _connection: u64, error: &FrameError) {
+        counter!("mllp_frame_errors_total", "kind" => error.kind.name()).increment(1);
+    }
+
+    fn answer_sent(&self, _connection: u64, _bytes: usize, latency: Duration) {
+        self.answer.record(latency);
     }
 
     fn handler_panicked(&self, connection: u64) {

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use medsynapse_broker::{Broker, BrokerConfig, Clock, MllpHandler, SystemClock};
+use hl7_mllp::server::Plain;
+use medsynapse_broker::{
+    Broker, BrokerConfig, Clock, FaultyHandler, FaultyUpgrade, MllpHandler, SystemClock,
+};
 use medsynapse_http::{AllowedHosts, ApiKeys, App, Limits};
 use medsynapse_store::{MessageQuery, SqliteStore, StoreError};
 use medsynapse_web::{WebApp, WebLimits};
@@ -17,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::banner::{Ports, banner};
 use crate::cli::Options;
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::signals::Signals;
 use crate::{demo, http, log, observe};
 
@@ -42,6 +46,8 @@ pub(crate) fn run(config: &Config, options: &Options) -> Result<()> {
 #[expect(clippy::print_stdout, reason = "--print-ports asks for data")]
 async fn serve(config: &Config, options: &Options) -> Result<()> {
     let mut signals = Signals::listen().context("listening for signals")?;
+    // Before anything that counts.
+    let metrics = Metrics::install()?;
     // Ports first: a second start must not touch the data of the first.
     let mllp = bind(config.mllp, "MLLP", "--mllp or mllp.listen").await?;
     let rest = bind(config.rest, "REST", "--rest or rest.listen").await?;
@@ -71,14 +77,23 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     }
 
     let stop = CancellationToken::new();
-    let app = gateway(config, &broker, clock, &ports);
+    let faults = config.faults.start()?;
+    let app = App {
+        metrics: Some(metrics.page(&broker, &faults)),
+        ..gateway(config, &broker, clock, &ports)
+    };
     let (going_down, told) = watch::channel(false);
     let pages = pages(&app, told);
     let rest = http::serve(rest, medsynapse_http::router(app), stop.clone());
     let web = http::serve(web, medsynapse_web::router(pages), stop.clone());
-    let mllp = tokio::spawn(hl7_mllp::serve(
+    if !ports.mllp.ip().is_loopback() {
+        tracing::warn!(address = %ports.mllp, "messages travel in the clear beyond this machine");
+    }
+    let handler = FaultyHandler::new(MllpHandler::new(Arc::clone(&broker)), faults.clone());
+    let mllp = tokio::spawn(hl7_mllp::server::serve_on(
         mllp,
-        Arc::new(MllpHandler::new(Arc::clone(&broker))),
+        FaultyUpgrade::new(Plain, faults),
+        Arc::new(handler),
         hl7_mllp::ServerConfig {
             drain_deadline: MLLP_DRAIN,
             ..config.mllp_server.clone()
@@ -99,10 +114,7 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     going_down.send_replace(true);
     stop.cancel();
     let down = async {
-        let summary = mllp
-            .await
-            .context("the MLLP server")?
-            .context("the MLLP server")?;
+        let summary = mllp.await.context("the MLLP server")?;
         tracing::info!(%summary, "MLLP closed");
         rest.await.context("the REST server")?;
         web.await.context("the web server")?;
@@ -140,6 +152,7 @@ fn gateway(config: &Config, broker: &Arc<Broker>, clock: Arc<dyn Clock>, ports: 
             message_bytes_max: config.mllp_server.limits.frame_bytes_max,
             ..Limits::default()
         },
+        metrics: None,
         version: env!("CARGO_PKG_VERSION").into(),
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::{broadcast, watch};
 use crate::clock::Clock;
 use crate::control_id::ControlIds;
 use crate::event::{Event, EventKind};
-use crate::intake::{Closed, Intake, Outcome};
+use crate::intake::{Closed, Intake, Outcome, Queue};
 
 /// MSA-3 when the store could not take the message.
 const NOT_STORED: &str = "The broker could not store the message; send it again later.";
@@ -200,6 +200,11 @@ impl Broker {
     /// Whether the last message that came in could be stored: false while the disk is full.
     pub fn is_storing(&self) -> bool {
         self.intake.is_storing()
+    }
+
+    /// The messages that have no answer yet.
+    pub fn queue(&self) -> Queue {
+        self.intake.queue()
     }
 
     /// Takes no more messages, and returns when those in hand are on disk. Blocks.

@@ -3,11 +3,14 @@
 //! There is no timer: the commit in progress is the window in which the next batch gathers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use medsynapse_store::{Applied, Received, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+use crate::meters::Meters;
 
 /// Most messages in one commit.
 const BATCH_MESSAGES_MAX: usize = 256;
@@ -23,6 +26,7 @@ pub(crate) type Outcome = Result<Applied, StoreError>;
 
 struct Job {
     received: Received,
+    queued: Instant,
     answer: oneshot::Sender<Outcome>,
     /// Given back when the job is done.
     room: OwnedSemaphorePermit,
@@ -34,6 +38,45 @@ enum Entry {
     Close,
 }
 
+/// The messages that have no answer yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queue {
+    /// How many wait for a commit, those in the commit that is under way not counted.
+    pub messages: usize,
+    /// How long the oldest one has waited; zero where none does.
+    pub oldest: Duration,
+}
+
+/// Since when the batch in hand waits: microseconds after `start`, 0 for no batch.
+#[derive(Debug)]
+struct InHand {
+    start: Instant,
+    since: AtomicU64,
+}
+
+impl InHand {
+    fn begin(&self, oldest: Instant) {
+        let since = oldest.saturating_duration_since(self.start).as_micros();
+        // The first microsecond is as good as none.
+        let since = u64::try_from(since).unwrap_or(u64::MAX).max(1);
+        self.since.store(since, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.since.store(0, Ordering::Relaxed);
+    }
+
+    fn age(&self) -> Duration {
+        match self.since.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => self
+                .start
+                .elapsed()
+                .saturating_sub(Duration::from_micros(since)),
+        }
+    }
+}
+
 /// The queue and its thread.
 #[derive(Debug)]
 pub(crate) struct Intake {
@@ -41,6 +84,7 @@ pub(crate) struct Intake {
     room: Arc<Semaphore>,
     failure: watch::Receiver<Option<String>>,
     storing: Arc<AtomicBool>,
+    in_hand: Arc<InHand>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -59,6 +103,11 @@ impl Intake {
         let (failed, failure) = watch::channel(None);
         let storing = Arc::new(AtomicBool::new(true));
         let works = Arc::clone(&storing);
+        let in_hand = Arc::new(InHand {
+            start: Instant::now(),
+            since: AtomicU64::new(0),
+        });
+        let told = Arc::clone(&in_hand);
         let thread = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || {
@@ -68,6 +117,8 @@ impl Intake {
                     applied,
                     failed,
                     storing: works,
+                    in_hand: told,
+                    meters: Meters::new(),
                 };
                 writer.run();
             })?;
@@ -77,6 +128,7 @@ impl Intake {
             room,
             failure,
             storing,
+            in_hand,
             thread: std::sync::Mutex::new(Some(thread)),
         })
     }
@@ -96,11 +148,20 @@ impl Intake {
         let (answer, outcome) = oneshot::channel();
         let job = Box::new(Job {
             received,
+            queued: Instant::now(),
             answer,
             room,
         });
         self.jobs.send(Entry::Job(job)).await.map_err(|_| Closed)?;
         Ok(outcome)
+    }
+
+    /// What waits at this moment.
+    pub(crate) fn queue(&self) -> Queue {
+        Queue {
+            messages: self.jobs.max_capacity() - self.jobs.capacity(),
+            oldest: self.in_hand.age(),
+        }
     }
 
     /// Whether the last batch could be stored.
@@ -136,6 +197,8 @@ struct Writer<F> {
     applied: F,
     failed: watch::Sender<Option<String>>,
     storing: Arc<AtomicBool>,
+    in_hand: Arc<InHand>,
+    meters: Meters,
 }
 
 impl<F: FnMut(&Received, &Applied)> Writer<F> {
@@ -166,14 +229,23 @@ impl<F: FnMut(&Received, &Applied)> Writer<F> {
         }
         let mut waiting = Vec::with_capacity(batch.len());
         let mut messages = Vec::with_capacity(batch.len());
+        let start = Instant::now();
+        if let Some(oldest) = batch.first() {
+            self.in_hand.begin(oldest.queued);
+        }
         for job in batch {
+            self.meters.received(job.received.transport);
+            self.meters
+                .waited(start.saturating_duration_since(job.queued));
             messages.push(job.received);
             waiting.push((job.answer, job.room));
         }
         let outcomes = self.store.apply(&messages);
+        self.meters.committed(messages.len(), start.elapsed());
         self.storing
             .store(outcomes.iter().any(Result::is_ok), Ordering::Relaxed);
         for ((received, (answer, room)), outcome) in messages.iter().zip(waiting).zip(outcomes) {
+            self.meters.settled(received, &outcome);
             match &outcome {
                 Ok(applied) => (self.applied)(received, applied),
                 Err(StoreError::Broken(reason)) => {
@@ -185,5 +257,6 @@ impl<F: FnMut(&Received, &Applied)> Writer<F> {
             let _ = answer.send(outcome);
             drop(room);
         }
+        self.in_hand.end();
     }
 }

@@ -8,6 +8,7 @@ use medsynapse_broker::{Broker, Clock};
 
 use crate::hosts::AllowedHosts;
 use crate::keys::ApiKeys;
+use crate::metrics::MetricsPage;
 
 /// What the gateway is set up with.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub struct App {
     pub hosts: AllowedHosts,
     /// How much is taken.
     pub limits: Limits,
+    /// What `/api/v1/metrics` shows; `None`: there is no such route.
+    pub metrics: Option<MetricsPage>,
     /// The version of the program.
     pub version: String,
 }

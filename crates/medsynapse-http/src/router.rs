@@ -16,7 +16,7 @@ use crate::hosts::check_host;
 use crate::keys::check_key;
 use crate::message_log::{MessageLog, MessageLogPaths};
 use crate::problem::Problem;
-use crate::{health, index, query, receive};
+use crate::{health, index, metrics, query, receive};
 
 /// The routes of the gateway.
 ///
@@ -34,6 +34,7 @@ pub fn router(app: App) -> Router {
         .route("/", get(index::index))
         .route("/api/hl7", post(receive::receive))
         .route("/api/hl7/query", post(query::query))
+        .route("/api/v1/metrics", get(metrics::metrics))
         .with_state(Arc::clone(&app))
         .merge(log.router(MessageLogPaths::REST))
         .fallback(not_found)

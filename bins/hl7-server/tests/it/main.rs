@@ -2,5 +2,6 @@
 #![cfg(test)]
 
 mod lifecycle;
+mod operations;
 mod robust;
 mod server;

@@ -4,4 +4,5 @@
 mod bed;
 mod faults;
 mod mllp;
+mod on_purpose;
 mod rules;

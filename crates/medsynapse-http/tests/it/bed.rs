@@ -59,6 +59,9 @@ impl Bed {
             api_keys: ApiKeys::default(),
             hosts: AllowedHosts::new(["pacs.example.org"]),
             limits: Limits::default(),
+            metrics: Some(medsynapse_http::MetricsPage::new(|| {
+                "hl7_storing 1\n".into()
+            })),
             version: "1.2.3".into(),
         };
         change(&mut app);

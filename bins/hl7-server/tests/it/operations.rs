@@ -1,0 +1,134 @@
+//! What somebody who runs the broker sees of it: metrics, and faults on purpose.
+
+use std::io::{BufRead, BufReader};
+
+use tempfile::TempDir;
+
+use crate::server::{PATIENCE, Server, command, order, run};
+
+/// The value of a line of the metrics page.
+#[track_caller]
+fn value(page: &str, name: &str) -> f64 {
+    let line = page
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let line = line.unwrap_or_else(|| panic!("{name} is not in:\n{page}"));
+    line.parse().unwrap()
+}
+
+async fn metrics(server: &Server) -> String {
+    let answer = reqwest::get(format!("{}/api/v1/metrics", server.rest))
+        .await
+        .unwrap();
+    assert!(answer.status().is_success());
+    let kind = answer.headers()["content-type"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
+    answer.text().await.unwrap()
+}
+
+#[tokio::test]
+async fn metrics_count_what_happened_and_name_nobody() {
+    let directory = TempDir::new().unwrap();
+    let server = Server::start(directory.path(), &[]);
+    let mut client = server.client().await;
+    for number in 0..5 {
+        client.exchange(order(number).as_bytes()).await.unwrap();
+    }
+    client.exchange(order(0).as_bytes()).await.unwrap();
+    let incomplete = order(9).replace("SMITH^JOHN", "");
+    client.exchange(incomplete.as_bytes()).await.unwrap();
+    let unknown = order(8).replace("ORC|NW", "ORC|CA");
+    client.exchange(unknown.as_bytes()).await.unwrap();
+    let page = metrics(&server).await;
+    assert!((value(&page, "hl7_messages_received_total{transport=\"mllp\"}") - 8.0).abs() < 0.1);
+    for (name, expected) in [
+        ("hl7_messages_answered_total{code=\"AA\"}", 6.0),
+        ("hl7_messages_answered_total{code=\"AR\"}", 2.0),
+        ("hl7_messages_answered_total{code=\"AE\"}", 0.0),
+        ("hl7_messages_duplicate_total", 1.0),
+        ("hl7_messages_refused_total{reason=\"101\"}", 1.0),
+        ("hl7_messages_refused_total{reason=\"204\"}", 1.0),
+        ("hl7_commit_seconds_count", 8.0),
+        ("hl7_commit_batch_messages_sum", 8.0),
+        ("hl7_queue_wait_seconds_count", 8.0),
+        ("hl7_queue_messages", 0.0),
+        ("hl7_queue_oldest_seconds", 0.0),
+        ("hl7_storing", 1.0),
+        ("hl7_faults_on", 0.0),
+        ("mllp_connections", 1.0),
+        ("mllp_frames_total", 8.0),
+    ] {
+        let found = value(&page, name);
+        assert!((found - expected).abs() < 0.001, "{name} {found}");
+    }
+    for private in ["SMITH", "JOHN", "P1", "HOSPITAL", "RIS", "M0", "A0\""] {
+        assert!(!page.contains(private), "{private} is in:\n{page}");
+    }
+
+    // Bytes that are no frame are counted by kind.
+    let bad = [b"\x0B".as_slice(), order(3).as_bytes(), b"\x0B\x1C\r"].concat();
+    let mut stream = tokio::net::TcpStream::connect(server.mllp).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, &bad)
+        .await
+        .unwrap();
+    let mut rest = Vec::new();
+    let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut rest).await;
+    // The server takes its leave a moment after the last byte.
+    let start = std::time::Instant::now();
+    loop {
+        let page = metrics(&server).await;
+        if page.contains("mllp_connections_closed_total{reason=\"block_restarted\"} 1") {
+            assert!(
+                (value(&page, "mllp_frame_errors_total{kind=\"block_restarted\"}") - 1.0).abs()
+                    < 0.1
+            );
+            return;
+        }
+        assert!(start.elapsed() < PATIENCE, "{page}");
+    }
+}
+
+#[tokio::test]
+async fn faults_are_in_the_banner_and_on_the_wire_and_never_in_the_store() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("broker.toml");
+    std::fs::write(&file, "[faults]\nreject = 1.0\nseed = 3\n").unwrap();
+    let data = directory.path().join("data");
+    let server = Server::start(&data, &["--config", file.to_str().unwrap()]);
+    let mut client = server.client().await;
+    let answer = client.exchange(order(1).as_bytes()).await.unwrap();
+    let answer = String::from_utf8(answer.to_vec()).unwrap();
+    assert!(answer.contains("MSA|AR|M1|Fault on purpose"), "{answer}");
+    let listed = server.get("/api/hl7/messages/1").await;
+    assert!(listed.to_string().contains("M1"), "{listed}");
+    let page = metrics(&server).await;
+    assert!((value(&page, "hl7_faults_total{fault=\"reject\"}") - 1.0).abs() < 0.1);
+    assert!((value(&page, "hl7_messages_answered_total{code=\"AA\"}") - 1.0).abs() < 0.1);
+    drop(client);
+    server.kill();
+
+    let mut child = command(&data).arg("--config").arg(&file).spawn().unwrap();
+    let banner = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map_while(Result::ok)
+        .find(|line| line.contains("FAULTS") || line.contains("Ctrl-C"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let banner = banner.expect("a banner");
+    assert!(
+        banner.contains("FAULTS ARE ON") && banner.contains("AR 100 %"),
+        "{banner}"
+    );
+
+    let mut shown = command(&data);
+    shown.arg("--config").arg(&file).arg("--print-config");
+    let (code, out, _) = run(shown);
+    assert_eq!(code, Some(0));
+    assert!(
+        out.contains("[faults]") && out.contains("reject = 1.0"),
+        "{out}"
+    );
+}
