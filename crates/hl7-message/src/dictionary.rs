@@ -12,7 +12,8 @@
 //! It knows 28 segments with 476 fields, 51 data types, 130 tables with 906 codes, and the
 //! structure of the messages that radiology exchanges. The data are three small files that are
 //! part of the program as they are, some 75 KiB with their indexes; looking up allocates nothing
-//! but the names that it puts together.
+//! but the names that it puts together. 35 labels of codes are cut off in every public source;
+//! they end in `…` and are not completed.
 //!
 //! # Where sources disagree
 //!

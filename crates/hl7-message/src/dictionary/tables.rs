@@ -86,7 +86,8 @@ impl TableValue {
         self.code
     }
 
-    /// What it means.
+    /// What it means. Where the public sources cut the words off, they end in `…` here too;
+    /// [`TableValue::is_cut`] says so.
     ///
     /// ```
     /// use hl7_message::dictionary;
@@ -94,6 +95,20 @@ impl TableValue {
     /// ```
     pub const fn label(&self) -> &'static str {
         self.label
+    }
+
+    /// Whether the sources cut the label off: what follows the `…` is not known here.
+    ///
+    /// ```
+    /// use hl7_message::dictionary;
+    ///
+    /// let events = dictionary::table(3).unwrap();
+    /// let merge = events.values().find(|value| value.code() == "A34").unwrap();
+    /// assert!(merge.is_cut());
+    /// assert!(merge.label().ends_with("patient ID only (for backward…"));
+    /// ```
+    pub fn is_cut(&self) -> bool {
+        self.label.ends_with('…')
     }
 
     /// Who has it.

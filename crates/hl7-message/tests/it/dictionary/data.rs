@@ -128,6 +128,14 @@ fn every_row_of_tables_is_given_back() {
 }
 
 #[test]
+fn labels_that_the_sources_cut_off_are_marked() {
+    let values = dictionary::tables()
+        .iter()
+        .flat_map(dictionary::Table::values);
+    assert_eq!(values.filter(dictionary::TableValue::is_cut).count(), 35);
+}
+
+#[test]
 fn every_table_that_a_field_names_is_there() {
     for file in [
         include_str!("../../../src/dictionary/segments.tsv"),
