@@ -1,10 +1,25 @@
 //! Many messages in one buffer: [`chunks`] cuts it, batch headers and trailers told apart.
 
+mod reader;
+mod search;
+
 use core::ops::Range;
 
-use memchr::memchr2;
+use crate::error::ParseError;
+use crate::message::Message;
+
+pub use reader::{ChunkBuf, ChunkReader, ReadError};
+use search::{Search, lead};
 
 /// What a [`Chunk`] is, told by how it starts.
+///
+/// ```
+/// use hl7_message::{ChunkKind, chunks};
+///
+/// let file = b"BHS|^~\\&|RIS\rMSH|^~\\&|RIS\rPID|1\rBTS|1\r";
+/// let kinds: Vec<_> = chunks(file).map(|chunk| chunk.kind).collect();
+/// assert_eq!(kinds, [ChunkKind::BatchHeader, ChunkKind::Message, ChunkKind::BatchTrailer]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChunkKind {
     /// A message: from MSH to the next chunk.
@@ -22,6 +37,16 @@ pub enum ChunkKind {
 }
 
 /// A part of a buffer with many messages.
+///
+/// ```
+/// use hl7_message::{chunks, loc};
+///
+/// let capture = b"\x0BMSH|^~\\&|RIS\rPID|1||77\r\x1C\r\x0BMSH|^~\\&|RIS\rPID|1||88\r\x1C\r";
+/// let second = chunks(capture).nth(1).unwrap();
+/// assert_eq!(second.offset, 27);
+/// assert_eq!(second.message()?.raw(loc!("PID-3")), Some(&b"88"[..]));
+/// # Ok::<(), hl7_message::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk<'a> {
     /// What it is.
@@ -32,8 +57,26 @@ pub struct Chunk<'a> {
     pub offset: usize,
 }
 
-impl Chunk<'_> {
+impl<'a> Chunk<'a> {
+    /// Reads it as a message, as [`Message::parse`] does; offsets count from the start of the
+    /// chunk.
+    ///
+    /// # Errors
+    ///
+    /// As [`Message::parse`]: a header or trailer of a batch is no message.
+    pub fn message(&self) -> Result<Message<'a>, ParseError> {
+        Message::parse(self.bytes)
+    }
+
     /// Where it stands in the buffer.
+    ///
+    /// ```
+    /// use hl7_message::chunks;
+    ///
+    /// let file = b"\nMSH|^~\\&|A\n";
+    /// let chunk = chunks(file).next().unwrap();
+    /// assert_eq!(&file[chunk.span()], chunk.bytes);
+    /// ```
     pub const fn span(&self) -> Range<usize> {
         self.offset..self.offset + self.bytes.len()
     }
@@ -49,10 +92,13 @@ pub struct Chunks<'a> {
 /// Cuts a file, a batch or a capture of MLLP frames into messages.
 ///
 /// A chunk starts where a line starts with MSH, FHS, BHS, BTS or FTS and a
-/// delimiter; where a lone LF is data, a blank line has to stand before it, or a CR. Every byte of the buffer is in exactly one chunk, except white
-/// space, framing bytes and a byte order mark in front of one. What ends the
-/// lines of a message is decided by how its MSH ends, as in
+/// delimiter; where a lone LF is data, a blank line has to stand before it, or a CR.
+/// Every byte of the buffer is in exactly one chunk, except white space,
+/// framing bytes and a byte order mark in front of one. What ends the lines of
+/// a message is decided by how its MSH ends, as in
 /// [`Message::parse`](crate::Message::parse).
+///
+/// [`ChunkReader`] does the same for a file or a socket, however long.
 ///
 /// Source: HL7 2.3 chapter 2, section 2.23.3.
 ///
@@ -75,67 +121,14 @@ impl<'a> Iterator for Chunks<'a> {
         let rest = self.buffer.get(self.at..)?;
         let offset = self.at + lead(rest);
         let body = self.buffer.get(offset..).filter(|body| !body.is_empty())?;
-        let kind = kind_of(body);
-        let lone_lf_is_data = match (kind, memchr2(b'\r', b'\n', body)) {
-            (ChunkKind::Other, _) | (_, None) => false,
-            (_, Some(end)) => body.get(end) == Some(&b'\r') && body.get(end + 1) != Some(&b'\n'),
-        };
-        let len = next_start(body, lone_lf_is_data);
-        self.at = offset + len;
+        let found = Search::default().run(body, true)?;
+        self.at = offset + found.len;
         Some(Chunk {
-            kind,
-            bytes: body.get(..len).unwrap_or(body),
+            kind: found.kind,
+            bytes: body.get(..found.len).unwrap_or(body),
             offset,
         })
     }
-}
-
-/// White space, framing bytes and a byte order mark before a chunk.
-fn lead(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    loop {
-        match bytes.get(at..) {
-            Some([0xEF, 0xBB, 0xBF, ..]) => at += 3,
-            Some([b'\r' | b'\n' | b' ' | b'\t' | 0x0B | 0x1C, ..]) => at += 1,
-            _ => return at,
-        }
-    }
-}
-
-fn kind_of(line: &[u8]) -> ChunkKind {
-    let [a, b, c, delimiter, ..] = line else {
-        return ChunkKind::Other;
-    };
-    if !delimiter.is_ascii_punctuation() {
-        return ChunkKind::Other;
-    }
-    match &[*a, *b, *c] {
-        b"MSH" => ChunkKind::Message,
-        b"FHS" => ChunkKind::FileHeader,
-        b"BHS" => ChunkKind::BatchHeader,
-        b"BTS" => ChunkKind::BatchTrailer,
-        b"FTS" => ChunkKind::FileTrailer,
-        _ => ChunkKind::Other,
-    }
-}
-
-/// How long the chunk at the start of `body` is.
-fn next_start(body: &[u8], lone_lf_is_data: bool) -> usize {
-    let mut at = 0;
-    while let Some(end) = memchr2(b'\r', b'\n', body.get(at..).unwrap_or_default()) {
-        let line = at + end + 1;
-        let after = body.get(line..).unwrap_or_default();
-        let skip = lead(after);
-        let cr = body.get(at + end) == Some(&b'\r');
-        let blank = matches!(after.first(), Some(b'\r' | b'\n'));
-        let starts = cr || blank || !lone_lf_is_data;
-        if starts && kind_of(after.get(skip..).unwrap_or_default()) != ChunkKind::Other {
-            return line;
-        }
-        // What was stepped over holds no start of a chunk, so no byte is looked at twice.
-        at = line + skip;
-    }
-    body.len()
 }
 
 #[cfg(test)]

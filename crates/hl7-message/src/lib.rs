@@ -30,7 +30,7 @@ mod write;
 pub use ack::{
     ACK_TEXT_MAX, Ack, AckCode, ErrorCondition, InvalidAck, Reply, Responder, UnknownAckCode,
 };
-pub use batch::{Chunk, ChunkKind, Chunks, chunks};
+pub use batch::{Chunk, ChunkBuf, ChunkKind, ChunkReader, Chunks, ReadError, chunks};
 #[cfg(feature = "charset")]
 pub use charset::{Charset, InvalidBytes, Unencodable, UnknownCharset};
 pub use edit::{Edit, EditError};
