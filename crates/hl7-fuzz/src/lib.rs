@@ -12,7 +12,10 @@
 
 use bytes::BytesMut;
 use hl7_message::escape::{escape, tokens, unescape};
-use hl7_message::{Edit, Header, Index, Location, Message, Separators, Timestamp, chunks};
+use hl7_message::{
+    Chunk, ChunkReader, Edit, Header, Index, Limits, Location, Message, ReadError, Separators,
+    Timestamp, chunks,
+};
 use hl7_mllp::{Event, MllpCodec};
 use medsynapse::{Profile, interpret};
 
@@ -20,24 +23,43 @@ use medsynapse::{Profile, interpret};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 10] = [
     ("message", message),
+    ("index", index),
     ("escapes", escapes),
     ("location", location),
     ("timestamp", timestamp),
     ("batch", batch),
+    ("reader", reader),
     ("edit", edit),
     ("mllp", mllp),
     ("json", json),
 ];
 
-/// A message: spans point into the input, the index and the lazy views agree, nothing panics that
-/// looks at it, the broker comes to an answer.
+/// A message: spans point into the input, nothing panics that looks at it, the broker comes to an
+/// answer.
 pub fn message(data: &[u8]) {
     let _ = Header::salvage(data);
     let Ok(message) = Message::parse(data) else {
         return;
     };
+    for (_, _, span) in lazy(&message) {
+        assert!(data.get(span).is_some());
+    }
+    for irregularity in message.irregularities() {
+        assert!(irregularity.offset <= data.len());
+    }
+    let outcome = interpret(&message, &Profile::default()).outcome;
+    if let Err(rejection) = outcome {
+        assert!(!rejection.findings.is_empty() && !rejection.text.is_empty());
+    }
+}
+
+type Leaf = (u32, [u32; 4], core::ops::Range<usize>);
+
+/// Every leaf with its numbers, by the lazy views.
+fn lazy(message: &Message<'_>) -> Vec<Leaf> {
+    let data = message.as_bytes();
     let mut lazy = Vec::new();
     for (segment, n) in message.segments().zip(1_u32..) {
         assert_eq!(data.get(segment.span()), Some(segment.as_bytes()));
@@ -52,19 +74,23 @@ pub fn message(data: &[u8]) {
             }
         }
     }
+    lazy
+}
+
+/// The index against the lazy views: each message of the input, with one index used again.
+pub fn index(data: &[u8]) {
     let mut index = Index::new();
-    let indexed: Vec<_> = index
-        .of(&message)
-        .leaves()
-        .map(|leaf| (leaf.segment_number(), leaf.numbers(), leaf.view.span()))
-        .collect();
-    assert_eq!(indexed, lazy);
-    for irregularity in message.irregularities() {
-        assert!(irregularity.offset <= data.len());
-    }
-    let outcome = interpret(&message, &Profile::default()).outcome;
-    if let Err(rejection) = outcome {
-        assert!(!rejection.findings.is_empty() && !rejection.text.is_empty());
+    let parts = chunks(data).map(|chunk| chunk.bytes);
+    for part in core::iter::once(data).chain(parts) {
+        let Ok(message) = Message::parse(part) else {
+            continue;
+        };
+        let indexed: Vec<_> = index
+            .of(&message)
+            .leaves()
+            .map(|leaf| (leaf.segment_number(), leaf.numbers(), leaf.view.span()))
+            .collect();
+        assert_eq!(indexed, lazy(&message));
     }
 }
 
@@ -111,6 +137,51 @@ pub fn batch(data: &[u8]) {
         assert_eq!(data.get(chunk.span()), Some(chunk.bytes));
         assert!(!chunk.bytes.is_empty());
         at = chunk.span().end;
+    }
+}
+
+/// Many messages from a source: the first two bytes say in what pieces it hands out the rest and
+/// how long a message may be; what is given is what the slice gives.
+pub fn reader(data: &[u8]) {
+    let Some((&[step, max], file)) = data.split_first_chunk() else {
+        return;
+    };
+    let limits = Limits {
+        message_bytes_max: usize::from(max) * 4,
+        ..Limits::default()
+    };
+    let all: Vec<Chunk<'_>> = chunks(file).collect();
+    let next = all.iter().skip(1).map(|chunk| chunk.offset);
+    let mut reader = ChunkReader::with_limits(
+        Pieces {
+            bytes: file,
+            size: usize::from(step).max(1),
+        },
+        limits,
+    );
+    for (chunk, end) in all.iter().zip(next.chain([file.len()])) {
+        match reader.next_chunk() {
+            Ok(given) => assert_eq!(given, Some(*chunk)),
+            Err(ReadError::TooLong { offset, .. }) => {
+                assert_eq!(offset, chunk.offset as u64);
+                assert!(end - chunk.offset > limits.message_bytes_max);
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(matches!(reader.next_chunk(), Ok(None)));
+}
+
+/// A source that hands out its bytes in pieces of one size.
+struct Pieces<'a> {
+    bytes: &'a [u8],
+    size: usize,
+}
+
+impl std::io::Read for Pieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let len = self.size.min(buffer.len());
+        std::io::Read::read(&mut self.bytes, buffer.get_mut(..len).unwrap_or_default())
     }
 }
 
