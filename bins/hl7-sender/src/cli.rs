@@ -7,7 +7,15 @@ use std::{
     time::Duration,
 };
 
-use crate::{answer::Behaviour, broken::Break, edit::Edit, expect::Expect, fail_if::FailIf, units};
+use crate::{
+    answer::Behaviour,
+    broken::Break,
+    conformance::{Address, Preset, Scope},
+    edit::Edit,
+    expect::Expect,
+    fail_if::FailIf,
+    units,
+};
 use clap::{
     ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
     parser::ValueSource,
@@ -28,6 +36,8 @@ Examples:
       --duration 60s --new-control-id --fail-if 'p99>50ms' --fail-if 'errors>0'
   Play the RIS: receive what a broker sends, refuse the first message, accept the rest:
     hl7-sender --listen 2576 --answer AR,AA --save received
+  Ask a broker about every rule of the conformance statement:
+    hl7-sender --conformance localhost:2575 --report conformance.html
 
 Exit codes:
   0 all accepted            1 some message not accepted   2 wrong options or input
@@ -58,6 +68,8 @@ pub(crate) struct Cli {
     pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
+    #[command(flatten)]
+    pub(crate) conformance: ConformanceArgs,
 }
 
 /// What is sent.
@@ -328,6 +340,32 @@ pub(crate) struct ListenArgs {
     #[arg(long, value_name = "N", requires = "listen")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
+}
+
+/// Asking a receiver about every rule.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Testing a broker against the conformance statement")]
+pub(crate) struct ConformanceArgs {
+    /// Ask the broker at HOST:PORT about every rule of the Medsynapse conformance statement.
+    ///
+    /// Sends messages of its own making, right and wrong ones, under ids that no other run uses,
+    /// and cancels its orders at the end. Reports, patients and the message log keep traces of it.
+    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(conflicts_with_all = ["input", "http", "dry_run", "listen", "broken"])]
+    pub(crate) conformance: Option<Address>,
+
+    /// Which preset the broker follows.
+    #[arg(long, value_enum, default_value_t = Preset::Medsynapse, requires = "conformance")]
+    pub(crate) preset: Preset,
+
+    /// What is asked: everything, or what the statement itself says, whatever the wording of
+    /// answers.
+    #[arg(long, value_enum, default_value_t = Scope::All, requires = "conformance")]
+    pub(crate) basis: Scope,
+
+    /// Write the report as a web page, too.
+    #[arg(long, value_name = "FILE", requires = "conformance")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 /// When to print colours.

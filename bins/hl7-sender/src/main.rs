@@ -5,6 +5,7 @@ mod answer;
 mod broken;
 mod cli;
 mod clock;
+mod conformance;
 mod edit;
 mod exit;
 mod expect;

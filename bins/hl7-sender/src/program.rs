@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{Cli, Color, Command},
+    conformance,
     exit::Exit,
     interrupt, listen, prepare,
     report::{self, BAD, Each, Reporter},
@@ -22,6 +23,9 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Color::Auto => {}
         Color::Always => anstream::ColorChoice::Always.write_global(),
         Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    if let Some(address) = &cli.conformance.conformance {
+        return runtime()?.block_on(conformance::run(cli, &cli.conformance, address));
     }
     match (&cli.command, cli.listen.listen) {
         (Some(command), _) => print(command).map(|()| Exit::Accepted),

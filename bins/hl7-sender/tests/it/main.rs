@@ -4,6 +4,7 @@
 
 mod basics;
 mod broken;
+mod conformance;
 mod exits;
 mod help;
 mod http;
