@@ -28,7 +28,9 @@ mod value;
 mod write;
 
 pub use ack::{
-    ACK_TEXT_MAX, Ack, AckCode, ErrorCondition, InvalidAck, Reply, Responder, UnknownAckCode,
+    ACK_TEXT_MAX, Ack, AckCode, AckMode, AckPolicy, AckWhen, Answers, ApplicationOutcome,
+    CommitOutcome, Convention, Decision, ErrorCondition, HeaderCheck, InvalidAck, Reply, Responder,
+    Situation, UnknownAckCode, Verdict, is_acknowledgement, sequence,
 };
 pub use batch::{Chunk, ChunkBuf, ChunkKind, ChunkReader, Chunks, ReadError, chunks};
 #[cfg(feature = "charset")]

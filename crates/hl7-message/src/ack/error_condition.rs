@@ -48,6 +48,25 @@ impl ErrorCondition {
         }
     }
 
+    /// The condition with this number.
+    pub const fn from_code(code: u16) -> Option<Self> {
+        Some(match code {
+            100 => Self::SegmentSequence,
+            101 => Self::RequiredFieldMissing,
+            102 => Self::DataType,
+            103 => Self::TableValueNotFound,
+            200 => Self::UnsupportedMessageType,
+            201 => Self::UnsupportedEvent,
+            202 => Self::UnsupportedProcessingId,
+            203 => Self::UnsupportedVersion,
+            204 => Self::UnknownKey,
+            205 => Self::DuplicateKey,
+            206 => Self::RecordLocked,
+            207 => Self::InternalError,
+            _ => return None,
+        })
+    }
+
     /// What the number means, in a few words.
     pub const fn text(self) -> &'static str {
         match self {
@@ -63,6 +82,20 @@ impl ErrorCondition {
             Self::DuplicateKey => "Duplicate key identifier",
             Self::RecordLocked => "Application record locked",
             Self::InternalError => "Application internal error",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_reads_back() {
+        let known = (0..=u16::MAX).filter_map(ErrorCondition::from_code);
+        assert_eq!(known.clone().count(), 12);
+        for condition in known {
+            assert_eq!(ErrorCondition::from_code(condition.code()), Some(condition));
         }
     }
 }

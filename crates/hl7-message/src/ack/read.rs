@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use crate::ack::AckCode;
+use crate::ack::sequence::{InvalidNumber, Number};
+use crate::ack::{AckCode, ErrorCondition};
+use crate::loc;
 use crate::message::Message;
 use crate::segment::SegmentId;
 
@@ -27,6 +29,12 @@ pub struct Ack<'a> {
     pub control_id: &'a [u8],
     /// MSA-3, raw bytes of the field.
     pub text: &'a [u8],
+    /// MSA-4, the expected sequence number, raw bytes of the field.
+    pub expected_sequence_number: &'a [u8],
+    /// MSA-5, delayed acknowledgement type (D or F), raw bytes of the field.
+    pub delayed: &'a [u8],
+    /// MSA-6, the error condition, raw bytes of the field.
+    pub error_condition: &'a [u8],
 }
 
 impl<'a> Ack<'a> {
@@ -46,7 +54,67 @@ impl<'a> Ack<'a> {
             code,
             control_id: raw(2),
             text: raw(3),
+            expected_sequence_number: raw(4),
+            delayed: raw(5),
+            error_condition: raw(6),
         })
+    }
+
+    /// MSA-4 as a number; `None` where it is empty.
+    ///
+    /// # Errors
+    ///
+    /// It is no sequence number.
+    pub fn expected(&self) -> Result<Option<Number>, InvalidNumber> {
+        Number::from_field(self.expected_sequence_number)
+    }
+
+    /// The conditions that the ERR segment of the answer names, as far as table 0357 has them.
+    ///
+    /// ```
+    /// use hl7_message::{Ack, ErrorCondition, Message};
+    ///
+    /// let bytes = b"MSH|^~\\&|PACS|R|RIS|H|||ACK|1|P|2.3\rMSA|AR|7|later\r\
+    ///               ERR|PID^1^3^206&Application record locked&HL70357\r";
+    /// let message = Message::parse(bytes)?;
+    /// let conditions: Vec<_> = Ack::conditions(&message).collect();
+    /// assert_eq!(conditions, [ErrorCondition::RecordLocked]);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
+    pub fn conditions(message: &Message<'a>) -> impl Iterator<Item = ErrorCondition> + use<'a> {
+        message
+            .field(loc!("ERR-1"))
+            .into_iter()
+            .flat_map(|field| field.repetitions())
+            .filter_map(|error| {
+                let code = error.component(4)?.first().as_bytes();
+                ErrorCondition::from_code(core::str::from_utf8(code).ok()?.trim().parse().ok()?)
+            })
+    }
+
+    /// Whether the answer says that the same bytes may be accepted later, by the standard's
+    /// reading: AR or CE because of a locked record (206) or an error inside the receiver (207).
+    ///
+    /// ```
+    /// use hl7_message::{Ack, Message};
+    ///
+    /// let later = |bytes: &[u8]| Ack::asks_to_resend(&Message::parse(bytes).unwrap());
+    /// let head = "MSH|^~\\&|PACS|R|RIS|H|||ACK|1|P|2.3\r";
+    /// assert!(later(format!("{head}MSA|AR|7\rERR|^^^207\r").as_bytes()));
+    /// assert!(!later(format!("{head}MSA|AR|7\rERR|^^^203\r").as_bytes()));
+    /// assert!(!later(format!("{head}MSA|AE|7\rERR|^^^207\r").as_bytes()));
+    /// assert!(!later(format!("{head}MSA|AR|7\r").as_bytes()));
+    /// ```
+    pub fn asks_to_resend(message: &Message<'a>) -> bool {
+        let refused = Self::parse(message)
+            .is_ok_and(|ack| matches!(ack.code, AckCode::ApplicationReject | AckCode::CommitError));
+        refused
+            && Self::conditions(message).any(|condition| {
+                matches!(
+                    condition,
+                    ErrorCondition::RecordLocked | ErrorCondition::InternalError
+                )
+            })
     }
 }
 

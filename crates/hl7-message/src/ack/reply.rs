@@ -1,6 +1,7 @@
 //! [`Reply`]: the answer to one message.
 
-use crate::ack::{AckCode, ErrorCondition};
+use crate::ack::sequence::Number;
+use crate::ack::{AckCode, AckWhen, ErrorCondition};
 use crate::header::Header;
 use crate::location::Location;
 use crate::segment::SegmentId;
@@ -59,6 +60,8 @@ pub struct Reply {
     /// MSH, without its terminator.
     header: Vec<u8>,
     control_id: Vec<u8>,
+    /// MSA-4.
+    expected: Option<Number>,
     padded: bool,
 }
 
@@ -113,7 +116,58 @@ impl Reply {
             separators,
             header,
             control_id,
+            expected: None,
             padded: from.padded,
+        }
+    }
+
+    /// The same answer with the number for MSA-4, where the
+    /// [sequence number protocol](crate::sequence) is spoken.
+    #[must_use]
+    pub fn expecting(self, number: Number) -> Self {
+        Self {
+            expected: Some(number),
+            ..self
+        }
+    }
+
+    /// The same answer asking for a commit answer of its own: an application's answer in
+    /// enhanced mode may, though never for an application's answer (MSH-16 is NE).
+    ///
+    /// ```
+    /// use hl7_message::{AckCode, AckWhen, Message, Reply, Responder, Timestamp};
+    ///
+    /// # let responder = Responder {
+    /// #     application: "PACS".into(),
+    /// #     facility: "R".into(),
+    /// #     version: "2.3".into(),
+    /// #     sequence_number: String::new(),
+    /// #     country_code: String::new(),
+    /// #     padded: false,
+    /// # };
+    /// # let now = Timestamp::from_civil((2023, 6, 14), (13, 14, 16)).unwrap();
+    /// let order = Message::parse(b"MSH|^~\\&|RIS|H|PACS|R|||ORM^O01|MSG1|P|2.3|||AL|AL\r")?;
+    /// let reply = Reply::to(&order.header(), &responder, "2", &now).asking(AckWhen::Always);
+    /// let answer = reply.write(AckCode::ApplicationAccept, "", &[]);
+    /// assert!(answer.starts_with(b"MSH|^~\\&|PACS|R|RIS|H|20230614131416||ACK^O01|2|P|2.3|||AL|NE\r"));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
+    #[must_use]
+    pub fn asking(self, accept: AckWhen) -> Self {
+        let field = self.separators.field;
+        let mut fields: Vec<&[u8]> = self.header.split(|byte| *byte == field).collect();
+        // MSH-1 is the separator, so the piece behind it is MSH-2 and MSH-15 has index 14.
+        if fields.len() < 16 {
+            fields.resize(16, &[]);
+        }
+        for (at, value) in [(14, accept), (15, AckWhen::Never)] {
+            if let Some(field) = fields.get_mut(at) {
+                *field = value.as_str().as_bytes();
+            }
+        }
+        Self {
+            header: fields.join(&field),
+            ..self
         }
     }
 
@@ -153,6 +207,9 @@ impl Reply {
         msa.put(loc!("MSA-1"), code.as_str())?
             .put_raw(loc!("MSA-2"), &self.control_id)?
             .put_raw(loc!("MSA-3"), &text)?;
+        if let Some(number) = self.expected {
+            msa.put(loc!("MSA-4"), &number.to_string())?;
+        }
         if self.padded {
             msa.pad_to(6);
         }

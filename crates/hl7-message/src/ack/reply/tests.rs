@@ -94,3 +94,28 @@ fn errors_are_written_as_version_2_3_has_them() {
         "{text}"
     );
 }
+
+#[test]
+fn the_expected_number_stands_in_msa_4() {
+    let now = Timestamp::from_civil((2023, 6, 14), (13, 14, 16)).unwrap();
+    let reply = Reply::to_nobody(&responder(), "9", &now).expecting(Number::RESYNCHRONISE);
+    let bytes = reply.write(AckCode::CommitAccept, "", &[]);
+    assert!(bytes.ends_with(b"MSA|CA|||-1\r"));
+    let message = Message::parse(&bytes).unwrap();
+    let ack = Ack::parse(&message).unwrap();
+    assert_eq!(ack.expected(), Ok(Some(Number::RESYNCHRONISE)));
+}
+
+#[test]
+fn a_padded_header_can_ask_for_a_commit_answer() {
+    let now = Timestamp::from_civil((2023, 6, 14), (13, 14, 16)).unwrap();
+    let responder = Responder {
+        padded: true,
+        ..responder()
+    };
+    let reply = Reply::to_nobody(&responder, "9", &now).asking(AckWhen::ErrorOrReject);
+    let bytes = reply.write(AckCode::ApplicationAccept, "", &[]);
+    assert!(bytes.starts_with(
+        b"MSH|^~\\&|PACS_APP|PACS_FACILITY|||20230614131416||ACK|9|P|2.3|1||ER|NE|91|||\r"
+    ));
+}
