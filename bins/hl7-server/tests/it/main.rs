@@ -1,7 +1,10 @@
 //! The server as a process: started, used, killed and stopped as people do.
 #![cfg(test)]
 
+mod crash;
+mod full;
 mod lifecycle;
 mod operations;
 mod robust;
+mod senders;
 mod server;

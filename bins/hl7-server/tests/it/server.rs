@@ -19,9 +19,25 @@ pub(crate) struct Server {
 }
 
 pub(crate) fn command(data_dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hl7-server"));
+    command_through(&[], data_dir)
+}
+
+/// The server, started by another program that becomes it: `shell` and, as `$0`, the data
+/// directory come before it on the command line.
+fn command_through(shell: &[&str], data_dir: &Path) -> Command {
+    let program = env!("CARGO_BIN_EXE_hl7-server");
+    let mut command = match shell {
+        [] => Command::new(program),
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(data_dir).arg(program);
+            command
+        }
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
     command
         .env_clear()
+        .env("PATH", path)
         .arg("--data-dir")
         .arg(data_dir)
         .args([
@@ -39,7 +55,11 @@ pub(crate) fn command(data_dir: &Path) -> Command {
 
 impl Server {
     pub(crate) fn start(data_dir: &Path, arguments: &[&str]) -> Self {
-        let mut child = command(data_dir)
+        Self::start_through(&[], data_dir, arguments)
+    }
+
+    pub(crate) fn start_through(shell: &[&str], data_dir: &Path, arguments: &[&str]) -> Self {
+        let mut child = command_through(shell, data_dir)
             .args(["--quiet", "--print-ports", "--log", "warn"])
             .args(arguments)
             .stderr(Stdio::inherit())
@@ -57,6 +77,11 @@ impl Server {
             web: format!("http://{}", address("web")),
             child,
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// kill -9.
