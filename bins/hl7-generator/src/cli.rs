@@ -1,7 +1,9 @@
 //! [`Cli`]: the options, and the text of `--help`.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use hl7_message::{Charset, Timestamp};
 use medsynapse::synth::{Conformance, Edit, Kind, Scenario};
@@ -66,7 +68,7 @@ pub(crate) struct MessageArgs {
         value_delimiter = ',',
         default_value = "all"
     )]
-    #[arg(value_enum, ignore_case = true)]
+    #[arg(value_parser = TrimmedType, ignore_case = true)]
     pub(crate) types: Vec<Type>,
 
     /// Put a value into every message that has the segment; may be given several times.
@@ -197,6 +199,29 @@ pub(crate) enum Type {
     /// All of them but ack
     #[value(name = "all")]
     All,
+}
+
+/// Reads a [`Type`] with blanks around it: people write a blank behind a comma.
+#[derive(Debug, Clone)]
+struct TrimmedType;
+
+impl TypedValueParser for TrimmedType {
+    type Value = Type;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Type, clap::Error> {
+        let trimmed = value.to_str().map_or(value, |text| OsStr::new(text.trim()));
+        EnumValueParser::<Type>::new().parse_ref(command, arg, trimmed)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue>>> {
+        let values = Type::value_variants().iter();
+        Some(Box::new(values.filter_map(ValueEnum::to_possible_value)))
+    }
 }
 
 impl Type {
@@ -337,6 +362,18 @@ mod tests {
         assert_eq!(
             Type::kinds(&[Type::Acknowledgement]),
             [Kind::Acknowledgement]
+        );
+    }
+
+    #[test]
+    fn a_blank_behind_a_comma_does_not_matter() {
+        let read = |text| Cli::try_parse_from(["hl7-generator", "--types", text]).map(|c| c.types);
+        let two = vec![Type::Order, Type::Report];
+        assert_eq!(read("orm, ORU").unwrap(), two);
+        let error = read("orm, orx").unwrap_err().to_string();
+        assert!(
+            error.contains("orm") && error.contains("adt_a08"),
+            "{error}"
         );
     }
 

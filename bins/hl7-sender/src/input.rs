@@ -122,13 +122,16 @@ pub(crate) fn read_all(paths: &[PathBuf], edits: &[Edit], check: Check) -> anyho
     Ok(inputs)
 }
 
-/// The files of each directory in its place, in the order of their names; hidden ones are not
-/// looked at.
+/// The files of each directory, and those that a pattern stands for, in its place and in the
+/// order of their names; hidden ones are not looked at.
 fn expand(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::with_capacity(paths.len());
     for path in paths {
         if !path.is_dir() {
-            files.push(path.clone());
+            match matching(path)? {
+                Some(mut found) => files.append(&mut found),
+                None => files.push(path.clone()),
+            }
             continue;
         }
         let unread = || format!("cannot read the directory {}", path.display());
@@ -150,6 +153,34 @@ fn expand(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         files.append(&mut found);
     }
     Ok(files)
+}
+
+/// The files that a pattern stands for, sorted; `None` for what is no pattern, or a file of that
+/// very name. A shell does this itself, unless the pattern is quoted.
+fn matching(path: &Path) -> anyhow::Result<Option<Vec<PathBuf>>> {
+    let Some(pattern) = path.to_str().filter(|text| text.contains(['*', '?', '['])) else {
+        return Ok(None);
+    };
+    if path.exists() {
+        return Ok(None);
+    }
+    let options = glob::MatchOptions {
+        require_literal_leading_dot: true,
+        ..glob::MatchOptions::default()
+    };
+    let found = glob::glob_with(pattern, options)
+        .with_context(|| format!("cannot read the pattern {pattern}; check --input"))?;
+    let mut files = Vec::new();
+    for file in found {
+        let file = file.with_context(|| format!("cannot read what {pattern} stands for"))?;
+        if file.is_file() {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        bail!("no file matches {pattern}; check --input");
+    }
+    Ok(Some(files))
 }
 
 /// Makes one edit; whether there was a place for it.

@@ -1,6 +1,6 @@
 //! The program from its options to its exit code.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use anyhow::{Context, bail};
 use clap::CommandFactory;
@@ -142,8 +142,11 @@ fn last_words(cli: &Cli, outcome: &Outcome) -> anyhow::Result<Exit> {
     } else {
         writeln!(out, "{last}")
     };
-    written.context("writing to standard output")?;
-    Ok(exit)
+    match written {
+        // A reader that has seen enough, such as head, is no error of ours.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(exit),
+        written => written.map(|()| exit).context("writing to standard output"),
+    }
 }
 
 fn exit(outcome: &Outcome, missed: bool) -> Exit {

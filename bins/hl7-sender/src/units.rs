@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-/// A wait: a number with `ms`, `s`, `m` or `h`; a plain number is seconds.
+/// A wait: a number with `ns`, `us`, `ms`, `s`, `m` or `h`; a plain number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
     let factor = match unit {
+        "ns" => 1e-9,
+        "us" | "µs" => 1e-6,
         "ms" => 0.001,
         "" | "s" => 1.0,
         "m" | "min" => 60.0,
@@ -73,6 +75,8 @@ mod tests {
         ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
+        assert_eq!(duration("1ns"), Ok(Duration::from_nanos(1)));
+        assert_eq!(duration("20us"), Ok(Duration::from_micros(20)));
         for text in ["", "s", "-1", "10 days", "1e400", "9999999999999999999h"] {
             assert!(duration(text).is_err(), "{text}");
         }

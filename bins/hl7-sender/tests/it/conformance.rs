@@ -203,3 +203,52 @@ fn where_nobody_listens_the_run_ends_at_once() {
     conformance("nowhere", &[]).exits(2).says("HOST:PORT");
     conformance("127.0.0.1:1", &["--listen", "0"]).exits(2);
 }
+
+/// `docs/reference/conformance-cases.md`: every case with the verdict that our broker got.
+#[test]
+fn the_page_of_cases_is_true() {
+    let verdicts = |preset, name: &str| {
+        let bed = Bed::new(preset);
+        let more = ["--json", "--preset", name];
+        cases(&conformance(&bed.address.to_string(), &more))
+    };
+    let lenient = verdicts(Preset::Medsynapse, "medsynapse");
+    let strict = verdicts(Preset::MedsynapseStrict, "medsynapse-strict");
+    let mut page = String::from(HEAD);
+    for (one, other) in lenient.iter().zip(&strict) {
+        assert_eq!(one["number"], other["number"]);
+        let text = |value: &Value| value.as_str().unwrap().replace('_', " ");
+        let cells = [
+            &one["number"],
+            &one["rule"],
+            &one["basis"],
+            &one["verdict"],
+            &other["verdict"],
+        ];
+        page.push_str(&format!("| {} |\n", cells.map(text).join(" | ")));
+    }
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/reference/conformance-cases.md"
+    );
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    if kept != page {
+        let directory = std::env::temp_dir().join("conformance-cases.md");
+        std::fs::write(&directory, &page).unwrap();
+        let new = directory.display();
+        panic!("docs/reference/conformance-cases.md is out of date; the true page is in {new}");
+    }
+}
+
+const HEAD: &str = "\
+# Cases of the conformance run
+
+`hl7-sender --conformance HOST:PORT` asks a broker about each of these rules. A rule is of the
+conformance statement (or of MLLP and HL7 themselves), or a decision of this toolkit where the
+statement is silent; `--basis statement` leaves the decisions out and lets answers be worded
+freely. The last two columns are what `hl7-server` gets in its two presets. A test makes this page
+from real runs and keeps it true.
+
+| case | rule | basis | medsynapse | medsynapse-strict |
+|---|---|---|---|---|
+";

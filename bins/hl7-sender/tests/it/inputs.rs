@@ -158,3 +158,42 @@ fn a_directory_is_read_file_by_file_in_the_order_of_names() {
         .exits(2)
         .says("holds no files");
 }
+
+#[test]
+fn a_quoted_pattern_stands_for_its_files() {
+    let files = Files::new();
+    let peer = Peer::new(&[Act::Code("AA")]);
+    files.write("b.hl7", message(2));
+    files.write("a.hl7", message(1));
+    files.write("c.txt", message(3));
+    files.write(".hidden.hl7", message(4));
+    let directory = files.write("a.hl7", message(1));
+    let pattern = directory.parent().unwrap().join("*.hl7");
+    send(&pattern, peer.port, &[]).exits(0);
+    let sent = [1, 2].map(|number| message(number).replace('\n', "\r").into_bytes());
+    assert_eq!(peer.frames(), sent);
+    let nothing = directory.parent().unwrap().join("*.xyz");
+    send(&nothing, peer.port, &[])
+        .exits(2)
+        .says("no file matches");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    use std::process::Stdio;
+
+    let files = Files::new();
+    let peer = Peer::new(&[Act::Code("AA")]);
+    let input = files.write("in.txt", message(1));
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("hl7-sender"))
+        .args(["--json", "--port", &peer.port.to_string(), "--input"])
+        .arg(input)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(peer.frames().len(), 1);
+}
