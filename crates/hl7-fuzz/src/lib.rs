@@ -46,8 +46,8 @@ pub fn message(data: &[u8]) {
     for (_, _, span) in lazy(&message) {
         assert!(data.get(span).is_some());
     }
-    for irregularity in message.irregularities() {
-        assert!(irregularity.offset <= data.len());
+    for told in message.diagnostics() {
+        assert!(told.offset <= data.len());
     }
     let outcome = interpret(&message, &Profile::default()).outcome;
     if let Err(rejection) = outcome {

@@ -23,16 +23,14 @@ pub(crate) fn preamble(bytes: &[u8]) -> usize {
     if let Some(b'M') = bytes.first() {
         return 0;
     }
-    let mark = if bytes.starts_with(b"\xEF\xBB\xBF") {
-        3
-    } else {
-        0
-    };
-    let rest = bytes.get(mark..).unwrap_or_default();
-    mark + rest
-        .iter()
-        .take_while(|b| matches!(b, b'\r' | b'\n' | b' ' | b'\t' | 0x0B))
-        .count()
+    let mut at = 0;
+    loop {
+        match bytes.get(at..) {
+            Some([0xEF, 0xBB, 0xBF, ..]) => at += 3,
+            Some([b'\r' | b'\n' | b' ' | b'\t' | 0x0B, ..]) => at += 1,
+            _ => return at,
+        }
+    }
 }
 
 /// Where the message ends in `body`: before an MLLP end block, if one stands at the end.
@@ -43,13 +41,16 @@ pub(crate) fn epilogue(body: &[u8]) -> usize {
         .map_or(body.len(), <[u8]>::len)
 }
 
+/// How a message starts in UTF-16 and UTF-32, either byte first.
+const WIDE: [&[u8]; 4] = [b"M\0S\0", b"\0M\0S", b"M\0\0\0S", b"\0\0\0M"];
+
 /// Why there is no header.
 pub(crate) fn classify(input: &[u8], body: &[u8]) -> ParseErrorKind {
     match input {
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => ParseErrorKind::WideCharacters,
-        _ if body.starts_with(b"M\0S\0") || body.starts_with(b"\0M\0S") => {
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, 0, 0xFE, 0xFF, ..] => {
             ParseErrorKind::WideCharacters
         }
+        _ if WIDE.iter().any(|start| body.starts_with(start)) => ParseErrorKind::WideCharacters,
         _ if body.is_empty() => ParseErrorKind::Empty,
         _ => ParseErrorKind::NoHeader,
     }

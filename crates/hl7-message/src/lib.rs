@@ -10,6 +10,7 @@ mod bitmap;
 #[cfg(feature = "charset")]
 mod charset;
 mod cut;
+mod diagnostic;
 mod edit;
 mod error;
 mod field;
@@ -35,6 +36,7 @@ pub use ack::{
 pub use batch::{Chunk, ChunkBuf, ChunkKind, ChunkReader, Chunks, ReadError, chunks};
 #[cfg(feature = "charset")]
 pub use charset::{Charset, InvalidBytes, Unencodable, UnknownCharset};
+pub use diagnostic::{Diagnostic, DiagnosticKind, StrictError};
 pub use edit::{Edit, EditError};
 pub use error::{ParseError, ParseErrorKind};
 pub use field::{Component, Field, Repetition, Subcomponent};
@@ -44,7 +46,6 @@ pub use location::{Location, LocationError};
 pub use message::{Limits, LineEnd, Message, Segments};
 pub use segment::{Fields, InvalidSegmentId, Segment, SegmentId};
 pub use separators::Separators;
-pub use strict::{Irregularity, IrregularityKind, StrictError};
 pub use timestamp::{InvalidTimestamp, Precision, Timestamp};
 pub use value::Value;
 pub use write::{MessageWriter, SegmentWriter, WriteError};

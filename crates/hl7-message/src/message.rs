@@ -111,7 +111,16 @@ impl<'a> Message<'a> {
         if bytes.len() > max {
             return Err(at_msh(ParseErrorKind::TooLong { max }, 0, max));
         }
-        let start = preamble(bytes);
+        Self::parse_at(bytes, preamble(bytes), limits)
+    }
+
+    /// Reads the message whose MSH stands at `start`, in bytes whose length is checked.
+    #[inline]
+    pub(crate) fn parse_at(
+        bytes: &'a [u8],
+        start: usize,
+        limits: Limits,
+    ) -> Result<Self, ParseError> {
         let body = bytes.get(start..).unwrap_or_default();
         let body = body.get(..epilogue(body)).unwrap_or_default();
         // The delimiters that nearly every message declares need no reading.

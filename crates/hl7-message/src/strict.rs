@@ -1,120 +1,24 @@
-//! What a tolerant reading stepped over, and a strict one that refuses it.
+//! The tolerant reading, which tells what it steps over, and the strict one, which refuses it.
 
-use core::fmt;
+use std::collections::HashMap;
 
+use crate::combinators;
+use crate::cut::preamble;
+use crate::diagnostic::{Diagnostic, DiagnosticKind, StrictError};
 use crate::error::{ParseError, ParseErrorKind};
 use crate::escape::{Token, tokens};
 use crate::location::Location;
-use crate::message::{LineEnd, Message};
+use crate::message::{Limits, LineEnd, Message};
 use crate::segment::{Segment, SegmentId};
 use crate::separators::Separators;
 
-/// Something in the bytes of a message that the standard does not have, though it can be read.
-///
-/// Names the place, never the value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Irregularity {
-    /// Where it begins, in bytes from the start of the input.
-    pub offset: usize,
-    /// The place in HL7 terms, where it stands in a segment that has a name.
-    pub location: Option<Location>,
-    /// What it is.
-    pub kind: IrregularityKind,
-}
-
-/// The kinds of [`Irregularity`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum IrregularityKind {
-    /// A byte order mark before MSH.
-    ByteOrderMark,
-    /// White space before MSH.
-    LeadingWhiteSpace,
-    /// Framing bytes of an MLLP block around the message.
-    FramingBytes,
-    /// Segments end in LF or CR LF; told once, at the first of them.
-    LineEnd,
-    /// A segment ends otherwise than MSH does.
-    OtherLineEnd,
-    /// An empty line.
-    BlankLine,
-    /// The last segment has no terminator.
-    MissingTerminator,
-    /// A line that does not start with the name of a segment.
-    SegmentName,
-    /// Another MSH in the same message.
-    SecondHeader,
-    /// A control character in a segment, such as a lone LF.
-    ControlCharacter,
-    /// An escape character that starts no sequence of the standard.
-    EscapeSequence,
-}
-
-impl fmt::Display for IrregularityKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ByteOrderMark => "a byte order mark before MSH",
-            Self::LeadingWhiteSpace => "white space before MSH",
-            Self::FramingBytes => "framing bytes of MLLP around the message",
-            Self::LineEnd => "segments do not end in CR",
-            Self::OtherLineEnd => "a segment ends otherwise than MSH does",
-            Self::BlankLine => "an empty line",
-            Self::MissingTerminator => "the last segment has no terminator",
-            Self::SegmentName => "a line without the name of a segment",
-            Self::SecondHeader => "another MSH in the same message",
-            Self::ControlCharacter => "a control character",
-            Self::EscapeSequence => "an escape character that starts no sequence",
-        })
-    }
-}
-
-impl fmt::Display for Irregularity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.kind)?;
-        if let Some(location) = self.location {
-            write!(f, " at {location}")?;
-        }
-        write!(f, " (byte {})", self.offset)
-    }
-}
-
-/// Why a strict reading refuses bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StrictError {
-    /// They are no message at all.
-    Parse(ParseError),
-    /// They are one, but not as the standard writes it: all that is irregular, at least one.
-    Irregular(Vec<Irregularity>),
-}
-
-impl fmt::Display for StrictError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Parse(error) => error.fmt(f),
-            Self::Irregular(all) => match all.as_slice() {
-                [] => f.write_str("irregular"),
-                [one] => one.fmt(f),
-                [first, rest @ ..] => write!(f, "{first}, and {} more", rest.len()),
-            },
-        }
-    }
-}
-
-impl core::error::Error for StrictError {}
-
-impl From<ParseError> for StrictError {
-    fn from(error: ParseError) -> Self {
-        Self::Parse(error)
-    }
-}
-
 impl<'a> Message<'a> {
     /// Reads a message that is written as HL7 2.3 chapter 2 has it, and refuses anything that
-    /// [`Message::parse`] would step over.
+    /// [`Message::parse_tolerant`] would step over.
     ///
     /// # Errors
     ///
-    /// No message, or one with irregularities: all of them, with their places.
+    /// No message, or one with diagnostics: all of them, with their places.
     ///
     /// ```
     /// use hl7_message::{Message, StrictError};
@@ -127,8 +31,24 @@ impl<'a> Message<'a> {
     /// );
     /// ```
     pub fn parse_strict(bytes: &'a [u8]) -> Result<Self, StrictError> {
-        let message = Self::parse(bytes)?;
-        let all = message.irregularities();
+        Self::parse_strict_with(bytes, Limits::default())
+    }
+
+    /// [`Message::parse_strict`] under `limits`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Message::parse_strict`], and a limit passed.
+    ///
+    /// ```
+    /// use hl7_message::{Limits, Message};
+    ///
+    /// let limits = Limits { segments_max: 1, ..Limits::default() };
+    /// assert!(Message::parse_strict_with(b"MSH|^~\\&|RIS\r", limits).is_ok());
+    /// assert!(Message::parse_strict_with(b"MSH|^~\\&|RIS\rPID|1\r", limits).is_err());
+    /// ```
+    pub fn parse_strict_with(bytes: &'a [u8], limits: Limits) -> Result<Self, StrictError> {
+        let (message, all) = Self::parse_tolerant_with(bytes, limits)?;
         if all.is_empty() {
             Ok(message)
         } else {
@@ -136,112 +56,130 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Reads a message behind anything else: what stands before the first line that starts with
-    /// MSH is passed over, and how many bytes that were is told.
+    /// Reads whatever can be read, and tells everything that it steps over. Beyond what
+    /// [`Message::parse`] reads, anything may stand before MSH.
     ///
     /// # Errors
     ///
-    /// As [`Message::parse`], where no line starts with MSH.
+    /// As [`Message::parse`], where nowhere an MSH stands whose delimiters can work.
     ///
     /// ```
-    /// use hl7_message::Message;
+    /// use hl7_message::{DiagnosticKind, Message};
     ///
-    /// let (junk, message) = Message::parse_behind(b"12:00 received:\nMSH|^~\\&|RIS\r")?;
-    /// assert_eq!((junk, message.segment_count()), (16, 1));
+    /// let (message, told) = Message::parse_tolerant(b"12:00 received: MSH|^~\\&|RIS\r\n")?;
+    /// assert_eq!(message.segment_count(), 1);
+    /// let told: Vec<_> = told.iter().map(|one| (one.offset, one.kind)).collect();
+    /// assert_eq!(told, [(0, DiagnosticKind::Junk), (28, DiagnosticKind::LineEnd)]);
     /// # Ok::<(), hl7_message::ParseError>(())
     /// ```
-    pub fn parse_behind(bytes: &'a [u8]) -> Result<(usize, Self), ParseError> {
-        match Self::parse(bytes) {
+    pub fn parse_tolerant(bytes: &'a [u8]) -> Result<(Self, Vec<Diagnostic>), ParseError> {
+        Self::parse_tolerant_with(bytes, Limits::default())
+    }
+
+    /// [`Message::parse_tolerant`] under `limits`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Message::parse_tolerant`], and a limit passed.
+    ///
+    /// ```
+    /// use hl7_message::{Limits, Message, ParseErrorKind};
+    ///
+    /// let limits = Limits { message_bytes_max: 10, ..Limits::default() };
+    /// let error = Message::parse_tolerant_with(b"MSH|^~\\&|RIS\r", limits).unwrap_err();
+    /// assert_eq!(error.kind, ParseErrorKind::TooLong { max: 10 });
+    /// ```
+    pub fn parse_tolerant_with(
+        bytes: &'a [u8],
+        limits: Limits,
+    ) -> Result<(Self, Vec<Diagnostic>), ParseError> {
+        let message = match Self::parse_with(bytes, limits) {
             Err(error) if error.kind == ParseErrorKind::NoHeader => {
-                let chunk = crate::batch::chunks(bytes)
-                    .find(|chunk| chunk.kind == crate::batch::ChunkKind::Message);
-                let start = chunk.ok_or(error)?.offset;
-                Ok((start, Self::parse(bytes.get(start..).unwrap_or_default())?))
+                let start = header_in(bytes).ok_or(error)?;
+                Self::parse_at(bytes, start, limits)?
             }
-            other => other.map(|message| (0, message)),
-        }
+            other => other?,
+        };
+        let told = message.diagnostics();
+        Ok((message, told))
     }
 
     /// Everything in the bytes that the standard does not have, in order.
     ///
     /// ```
-    /// use hl7_message::{IrregularityKind, Message};
+    /// use hl7_message::{DiagnosticKind, Message};
     ///
     /// let message = Message::parse(b"\r\nMSH|^~\\&|RIS\rPID|1\r\rPV1|1\r")?;
-    /// let kinds: Vec<_> = message.irregularities().iter().map(|i| (i.offset, i.kind)).collect();
+    /// let kinds: Vec<_> = message.diagnostics().iter().map(|i| (i.offset, i.kind)).collect();
     /// assert_eq!(
     ///     kinds,
-    ///     [(0, IrregularityKind::LeadingWhiteSpace), (21, IrregularityKind::BlankLine)],
+    ///     [(0, DiagnosticKind::LeadingWhiteSpace), (21, DiagnosticKind::BlankLine)],
     /// );
     /// # Ok::<(), hl7_message::ParseError>(())
     /// ```
-    pub fn irregularities(&self) -> Vec<Irregularity> {
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
         let mut all = Vec::new();
         let mut note = |offset, location, kind| {
-            all.push(Irregularity {
+            all.push(Diagnostic {
                 offset,
                 location,
                 kind,
             });
         };
         let bytes = self.as_bytes();
-        let mut seen = Occurrences::default();
-        let mut previous: Option<usize> = None;
+        let mut seen: HashMap<SegmentId, u16> = HashMap::new();
+        let mut previous: Option<(usize, Option<Location>)> = None;
         let mut line_end_told = false;
         for (n, segment) in self.segments().enumerate() {
             let span = segment.span();
             match previous {
                 None => before(bytes.get(..span.start).unwrap_or_default(), &mut note),
-                Some(end) => {
+                Some((end, location)) => {
                     let gap = bytes.get(end..span.start).unwrap_or_default();
-                    between(gap, end, self.line_end(), &mut line_end_told, &mut note);
+                    let mut note = |at, kind| note(end + at, location, kind);
+                    between(gap, self.line_end(), &mut line_end_told, &mut note);
                 }
             }
-            let location = segment.id().map(Location::of);
+            let location = segment.id().map(|id| {
+                let count = seen.entry(id).or_default();
+                *count = count.saturating_add(1);
+                Location::of(id).occurrence(*count)
+            });
             match segment.id() {
-                None => note(span.start, None, IrregularityKind::SegmentName),
+                None => note(span.start, None, DiagnosticKind::SegmentName),
                 Some(SegmentId::MSH) if n > 0 => {
-                    note(span.start, location, IrregularityKind::SecondHeader);
+                    note(span.start, location, DiagnosticKind::SecondHeader);
                 }
                 Some(_) => {}
             }
-            previous = Some(span.end);
-            let occurrence = segment.id().map_or(1, |id| seen.next(id));
-            inside(
-                segment,
-                location.map(|at| at.occurrence(occurrence)),
-                &mut note,
-            );
+            previous = Some((span.end, location));
+            inside(segment, location, &mut note);
         }
-        let end = previous.unwrap_or_default();
+        let (end, location) = previous.unwrap_or_default();
         let gap = bytes.get(end..).unwrap_or_default();
-        behind(gap, end, self.line_end(), &mut line_end_told, &mut note);
-        all.sort_by_key(|irregularity| irregularity.offset);
+        let mut note = |at, kind| note(end + at, location, kind);
+        behind(gap, self.line_end(), &mut line_end_told, &mut note);
+        all.sort_by_key(|diagnostic| diagnostic.offset);
         all
     }
 }
 
-/// How many segments of each name there were.
-#[derive(Default)]
-struct Occurrences(Vec<(SegmentId, u16)>);
-
-impl Occurrences {
-    /// The number of the next segment of this name, from 1.
-    fn next(&mut self, id: SegmentId) -> u16 {
-        if let Some((_, count)) = self.0.iter_mut().find(|(known, _)| *known == id) {
-            *count = count.saturating_add(1);
-            return *count;
-        }
-        self.0.push((id, 1));
-        1
-    }
+/// Where in bytes that start otherwise a header stands whose delimiters can work.
+fn header_in(bytes: &[u8]) -> Option<usize> {
+    // MSH, MSH-1, MSH-2 and the separator behind it.
+    const LONGEST: usize = 4 + 5 + 1;
+    memchr::memmem::find_iter(bytes, "MSH").find(|&at| {
+        let end = bytes.len().min(at + LONGEST);
+        let start = bytes.get(at..end).unwrap_or_default();
+        combinators::separators(start).is_ok()
+    })
 }
 
 /// Control characters and escape sequences of one segment, each told once a leaf.
 fn inside(
     segment: Segment<'_>,
     location: Option<Location>,
-    note: &mut impl FnMut(usize, Option<Location>, IrregularityKind),
+    note: &mut impl FnMut(usize, Option<Location>, DiagnosticKind),
 ) {
     let separators = *segment.separators();
     // MSH-2 holds the escape character itself.
@@ -257,12 +195,12 @@ fn inside(
                     let start = leaf.span().start;
                     let control = |byte: &u8| *byte < 0x20 && *byte != b'\t';
                     if let Some(at) = bytes.iter().position(control) {
-                        note(start + at, place, IrregularityKind::ControlCharacter);
+                        note(start + at, place, DiagnosticKind::ControlCharacter);
                     }
                     if !(header && f <= 2)
                         && let Some(at) = stray_escape(bytes, separators)
                     {
-                        note(start + at, place, IrregularityKind::EscapeSequence);
+                        note(start + at, place, DiagnosticKind::EscapeSequence);
                     }
                 }
             }
@@ -300,88 +238,83 @@ fn stray_escape(bytes: &[u8], separators: Separators) -> Option<usize> {
     None
 }
 
-/// What stands before MSH.
-fn before(gap: &[u8], note: &mut impl FnMut(usize, Option<Location>, IrregularityKind)) {
-    let mark = if gap.starts_with(b"\xEF\xBB\xBF") {
-        3
-    } else {
-        0
-    };
-    if mark > 0 {
-        note(0, None, IrregularityKind::ByteOrderMark);
+/// What stands before MSH: byte order marks, framing bytes and white space, or junk.
+fn before(gap: &[u8], note: &mut impl FnMut(usize, Option<Location>, DiagnosticKind)) {
+    let mut at = preamble(gap);
+    if at < gap.len() {
+        note(0, None, DiagnosticKind::Junk);
+        return;
     }
-    let rest = gap.get(mark..).unwrap_or_default();
+    at = 0;
     let mut last = None;
-    for (at, &byte) in rest.iter().enumerate() {
-        let kind = if byte == 0x0B {
-            IrregularityKind::FramingBytes
-        } else {
-            IrregularityKind::LeadingWhiteSpace
+    while let Some(rest) = gap.get(at..).filter(|rest| !rest.is_empty()) {
+        let (kind, len) = match rest {
+            [0xEF, ..] => (DiagnosticKind::ByteOrderMark, 3),
+            [0x0B, ..] => (DiagnosticKind::FramingBytes, 1),
+            _ => (DiagnosticKind::LeadingWhiteSpace, 1),
         };
         if last != Some(kind) {
-            note(mark + at, None, kind);
+            note(at, None, kind);
         }
         last = Some(kind);
+        at += len;
     }
 }
 
 /// What stands between two segments: their line end, and blank lines.
 fn between(
     gap: &[u8],
-    offset: usize,
     line_end: LineEnd,
     told: &mut bool,
-    note: &mut impl FnMut(usize, Option<Location>, IrregularityKind),
+    note: &mut impl FnMut(usize, DiagnosticKind),
 ) {
-    let mut lines = Vec::new();
     let mut at = 0;
+    let mut first = true;
     while let Some(rest) = gap.get(at..).filter(|rest| !rest.is_empty()) {
-        let len = match rest {
-            [b'\r', b'\n', ..] => 2,
-            [b'\r' | b'\n', ..] => 1,
-            // White space of a blank line belongs to the line end behind it.
-            _ => {
-                at += 1;
-                continue;
-            }
+        // White space of a blank line belongs to the line end behind it.
+        let blank = rest
+            .iter()
+            .take_while(|byte| !matches!(byte, b'\r' | b'\n'))
+            .count();
+        let end = match rest.get(blank..).unwrap_or_default() {
+            end @ [b'\r', b'\n', ..] => end.get(..2),
+            end => end.get(..1),
         };
-        lines.push((at, rest.get(..len).unwrap_or_default()));
-        at += len;
-    }
-    for (n, (at, end)) in lines.into_iter().enumerate() {
-        if n > 0 {
-            note(offset + at, None, IrregularityKind::BlankLine);
+        let end = end.unwrap_or_default();
+        if !first {
+            note(at + blank, DiagnosticKind::BlankLine);
         } else if end != line_end.as_bytes() {
-            note(offset + at, None, IrregularityKind::OtherLineEnd);
+            note(at, DiagnosticKind::OtherLineEnd);
         } else if end != b"\r" && !*told {
             *told = true;
-            note(offset + at, None, IrregularityKind::LineEnd);
+            note(at, DiagnosticKind::LineEnd);
         }
+        first = false;
+        at += blank + end.len();
     }
 }
 
 /// What stands behind the last segment.
 fn behind(
     gap: &[u8],
-    offset: usize,
     line_end: LineEnd,
     told: &mut bool,
-    note: &mut impl FnMut(usize, Option<Location>, IrregularityKind),
+    note: &mut impl FnMut(usize, DiagnosticKind),
 ) {
     let framing = gap.iter().position(|&byte| byte == 0x1C);
     let lines = gap.get(..framing.unwrap_or(gap.len())).unwrap_or_default();
     if lines.is_empty() {
-        note(offset, None, IrregularityKind::MissingTerminator);
+        note(0, DiagnosticKind::MissingTerminator);
     }
-    between(lines, offset, line_end, told, note);
+    between(lines, line_end, told, note);
     if let Some(at) = framing {
-        note(offset + at, None, IrregularityKind::FramingBytes);
+        note(at, DiagnosticKind::FramingBytes);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::IrregularityKind as Kind;
+    use super::DiagnosticKind as Kind;
     use super::*;
     use proptest::prelude::*;
 
@@ -389,7 +322,7 @@ mod tests {
     fn check(bytes: &[u8], expected: &[(usize, Kind)]) {
         let message = Message::parse(bytes).unwrap();
         let found: Vec<_> = message
-            .irregularities()
+            .diagnostics()
             .into_iter()
             .map(|i| (i.offset, i.kind))
             .collect();
@@ -409,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn each_irregularity_is_told_with_its_place() {
+    fn each_diagnostic_is_told_with_its_place() {
         check(b"MSH|^~\\&", &[(8, Kind::MissingTerminator)]);
         check(b"\xEF\xBB\xBFMSH|^~\\&\r", &[(0, Kind::ByteOrderMark)]);
         check(b"  MSH|^~\\&\r", &[(0, Kind::LeadingWhiteSpace)]);
@@ -435,7 +368,7 @@ mod tests {
         for trouble in [&b"\n"[..], b"\\", b"^\x01", b"\r\n", b"\rX"] {
             let mut bytes = b"MSH|^~\\&|\rOBX|".to_vec();
             bytes.extend(trouble.iter().cycle().take(1 << 20));
-            let told = Message::parse(&bytes).unwrap().irregularities();
+            let told = Message::parse(&bytes).unwrap().diagnostics();
             assert!(!told.is_empty());
         }
     }
@@ -453,7 +386,7 @@ mod tests {
         #[test]
         fn anything_can_be_told_about(bytes in "(MSH\\|\\^~\\\\&|)[A-Z|^~&\\\\ \r\n\x0B\x1C]{0,80}") {
             if let Ok(message) = Message::parse(bytes.as_bytes()) {
-                let all = message.irregularities();
+                let all = message.diagnostics();
                 prop_assert!(all.windows(2).all(|two| two[0].offset <= two[1].offset));
                 prop_assert!(all.iter().all(|one| one.offset <= bytes.len()));
             }

@@ -82,7 +82,16 @@ fn what_is_not_a_message_is_refused_with_its_place() {
     refused(b"MSH|^~~&|x", ParseErrorKind::SeparatorCollision, 4);
     refused(b"\xFF\xFEM\0S\0H\0", ParseErrorKind::WideCharacters, 0);
     assert!(Message::parse(b"MSH|^~\\&\x1C\r").is_ok());
-    refused(b"M\0S\0H\0|\0", ParseErrorKind::WideCharacters, 0);
+    for wide in [
+        &b"M\0S\0H\0|\0"[..],
+        b"\0M\0S\0H\0|",
+        b"M\0\0\0S\0\0\0H\0\0\0",
+        b"\0\0\0M\0\0\0S\0\0\0H",
+        b"\0\0\xFE\xFF\0\0\0M",
+        b"\xFE\xFF\0M\0S",
+    ] {
+        refused(wide, ParseErrorKind::WideCharacters, 0);
+    }
 }
 
 #[test]
