@@ -367,7 +367,9 @@ mod tests {
 
     #[test]
     fn a_blank_behind_a_comma_does_not_matter() {
-        let read = |text| Cli::try_parse_from(["hl7-generator", "--types", text]).map(|c| c.types);
+        let read = |text| {
+            Cli::try_parse_from(["hl7-generator", "--types", text]).map(|c| c.messages.types)
+        };
         let two = vec![Type::Order, Type::Report];
         assert_eq!(read("orm, ORU").unwrap(), two);
         let error = read("orm, orx").unwrap_err().to_string();

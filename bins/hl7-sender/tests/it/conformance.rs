@@ -225,7 +225,7 @@ fn the_page_of_cases_is_true() {
             &one["verdict"],
             &other["verdict"],
         ];
-        page.push_str(&format!("| {} |\n", cells.map(text).join(" | ")));
+        page.extend(["| ", &cells.map(text).join(" | "), " |\n"]);
     }
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
