@@ -5,4 +5,5 @@ mod bed;
 mod faults;
 mod mllp;
 mod on_purpose;
+mod power;
 mod rules;

@@ -30,6 +30,19 @@ mod embedded {
 /// Most connections that read at a time.
 const READERS: usize = 4;
 
+/// How a [`SqliteStore`] is opened.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct SqliteOptions {
+    /// The largest database, in pages of 4 KiB; what does not fit is refused as on a full disk.
+    /// `None`: as large as the disk.
+    pub pages_max: Option<u32>,
+    /// `synchronous=NORMAL`: a power cut takes acknowledged messages away. There to show that it
+    /// does, never to run with.
+    #[doc(hidden)]
+    pub commits_unsynced: bool,
+}
+
 /// A store in one SQLite database, `medsynapse.db` in a data directory.
 ///
 /// WAL mode with `synchronous=FULL`: a commit is on disk when it returns. The
@@ -63,6 +76,15 @@ impl SqliteStore {
     /// The directory cannot be written, another server uses it, or the database is damaged or
     /// of a later version.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        Self::open_with(directory, &SqliteOptions::default())
+    }
+
+    /// As [`open`](Self::open), with settings.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_with(directory: &Path, options: &SqliteOptions) -> Result<Self, StoreError> {
         make_directory(directory)?;
         let lock = lock(&directory.join("lock"))?;
         let path = directory.join("medsynapse.db");
@@ -77,6 +99,12 @@ impl SqliteStore {
         }
         // The checkpointer does this, off the writer's thread.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        if let Some(pages) = options.pages_max {
+            connection.pragma_update(None, "max_page_count", pages)?;
+        }
+        if options.commits_unsynced {
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+        }
         Ok(Self {
             writer: Mutex::new(Writer::new(connection)?),
             readers: Readers::open(&path, READERS)?,
@@ -161,9 +189,28 @@ fn make_directory(directory: &Path) -> Result<(), StoreError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let new = !directory.exists();
     builder
         .create(directory)
-        .map_err(|error| file_error(directory, &error))
+        .map_err(|error| file_error(directory, &error))?;
+    if new && let Some(parent) = directory.parent() {
+        sync_directory(parent);
+    }
+    Ok(())
+}
+
+/// Makes the names in a directory safe from a power cut. SQLite does so for its own files; not
+/// every file system can.
+fn sync_directory(directory: &Path) {
+    let here = Path::new(".");
+    let directory = if directory.as_os_str().is_empty() {
+        here
+    } else {
+        directory
+    };
+    if let Err(error) = File::open(directory).and_then(|opened| opened.sync_all()) {
+        tracing::debug!(%error, "a new name in a directory could not be synced");
+    }
 }
 
 /// Makes the database file, readable by its owner alone; SQLite gives its companions the same
