@@ -10,14 +10,15 @@
 //! ```
 
 use nom::branch::alt;
-use nom::bytes::complete::{tag, take, take_while, take_while_m_n, take_while1};
-use nom::character::complete::{line_ending, one_of};
-use nom::combinator::{eof, map, map_opt, opt, recognize, verify};
+use nom::bytes::complete::{tag, tag_no_case, take, take_while, take_while_m_n, take_while1};
+use nom::character::complete::{digit1, i16, line_ending, one_of, space0, u16};
+use nom::combinator::{eof, map, map_opt, opt, recognize, value, verify};
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
 use crate::error::ParseErrorKind;
-use crate::escape::{Delimiter, Token};
+use crate::escape::{Delimiter, FormatCommand, Token};
+use crate::location::Location;
 use crate::separators::Separators;
 use crate::timestamp::{Fraction, Timestamp};
 
@@ -54,6 +55,13 @@ const fn is_line_end(byte: u8) -> bool {
 /// # Errors
 ///
 /// Where `input` does not start with MSH or its delimiters cannot work.
+///
+/// ```
+/// use hl7_message::{Separators, combinators};
+///
+/// let (rest, separators) = combinators::message_start(b"MSH|^~\\&|RIS").unwrap();
+/// assert_eq!((separators, rest), (Separators::DEFAULT, &b"|RIS"[..]));
+/// ```
 pub fn message_start(input: &[u8]) -> IResult<&[u8], Separators> {
     map_opt(
         recognize((tag("MSH"), take(1_usize), |rest| {
@@ -70,6 +78,13 @@ pub fn message_start(input: &[u8]) -> IResult<&[u8], Separators> {
 /// # Errors
 ///
 /// Where there is no byte before the terminator.
+///
+/// ```
+/// use hl7_message::combinators::segment;
+///
+/// assert_eq!(segment(b"PID|1\r\nPV1|1\r\n").unwrap(), (&b"PV1|1\r\n"[..], &b"PID|1"[..]));
+/// assert!(segment(b"\rPV1|1").is_err());
+/// ```
 pub fn segment(input: &[u8]) -> IResult<&[u8], &[u8]> {
     terminated(
         take_while1(|byte| !is_line_end(byte)),
@@ -78,11 +93,125 @@ pub fn segment(input: &[u8]) -> IResult<&[u8], &[u8]> {
     .parse(input)
 }
 
+/// The segments of a message one after the other, blank lines stepped over; whatever ends a line
+/// ends a segment.
+///
+/// ```
+/// use hl7_message::combinators::segments;
+///
+/// let all: Vec<_> = segments(b"MSH|^~\\&|RIS\r\nPID|1\n\nPV1|1").collect();
+/// assert_eq!(all, [&b"MSH|^~\\&|RIS"[..], b"PID|1", b"PV1|1"]);
+/// ```
+pub fn segments(input: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = input;
+    core::iter::from_fn(move || {
+        let blank = rest.iter().take_while(|byte| is_line_end(**byte)).count();
+        let (after, found) = segment(rest.get(blank..)?).ok()?;
+        rest = after;
+        Some(found)
+    })
+}
+
+/// The longest location at the start of `input`, such as `PID-3[2].4.1`.
+///
+/// # Errors
+///
+/// Where no location stands there, or one that breaks off: `PID-`.
+///
+/// ```
+/// use hl7_message::{combinators, loc};
+///
+/// let (rest, location) = combinators::location(b"PID-5.1 = SMITH").unwrap();
+/// assert_eq!((location, rest), (loc!("PID-5.1"), &b" = SMITH"[..]));
+/// assert!(combinators::location(b"PID-x").is_err());
+/// ```
+pub fn location(input: &[u8]) -> IResult<&[u8], Location> {
+    match Location::read_start(input) {
+        Ok((location, rest)) => Ok((rest, location)),
+        Err(error) => {
+            let at = input.get(error.offset..).unwrap_or_default();
+            let kind = nom::error::ErrorKind::Verify;
+            Err(nom::Err::Error(nom::error::Error::new(at, kind)))
+        }
+    }
+}
+
+/// A number, data type NM: a sign, digits, and digits behind a point; gives its bytes.
+///
+/// # Errors
+///
+/// Where no digit stands there.
+///
+/// ```
+/// use hl7_message::combinators::number;
+///
+/// assert_eq!(number(b"-37.5^cm").unwrap(), (&b"^cm"[..], &b"-37.5"[..]));
+/// assert_eq!(number(b"+.5").unwrap().1, b"+.5");
+/// assert!(number(b"low").is_err());
+/// ```
+pub fn number(input: &[u8]) -> IResult<&[u8], &[u8]> {
+    let fraction = || (tag("."), digit1);
+    recognize((
+        opt(one_of("+-")),
+        alt((recognize((digit1, opt(fraction()))), recognize(fraction()))),
+    ))
+    .parse(input)
+}
+
+/// A formatting command of FT without its dot: `sp 3`, `in+4`, `br`.
+///
+/// # Errors
+///
+/// Where the standard has no such command.
+///
+/// ```
+/// use hl7_message::{combinators, escape::FormatCommand};
+///
+/// let (rest, command) = combinators::format_command(b"in+4").unwrap();
+/// assert_eq!((command, rest), (FormatCommand::Indent(4), &b""[..]));
+/// ```
+pub fn format_command(input: &[u8]) -> IResult<&[u8], FormatCommand> {
+    let count = || preceded((space0, opt(tag("+"))), u16);
+    let signed = || {
+        preceded(
+            space0,
+            alt((preceded(tag("+"), verify(i16, |n| *n >= 0)), i16)),
+        )
+    };
+    alt((
+        value(FormatCommand::LineBreak, tag_no_case("br")),
+        value(FormatCommand::WrapOn, tag_no_case("fi")),
+        value(FormatCommand::WrapOff, tag_no_case("nf")),
+        value(FormatCommand::Centre, tag_no_case("ce")),
+        map(preceded(tag_no_case("sp"), opt(count())), |lines| {
+            FormatCommand::SkipLines(lines.unwrap_or(1))
+        }),
+        map(
+            preceded(tag_no_case("sk"), count()),
+            FormatCommand::SkipSpaces,
+        ),
+        map(preceded(tag_no_case("in"), signed()), FormatCommand::Indent),
+        map(
+            preceded(tag_no_case("ti"), signed()),
+            FormatCommand::TemporaryIndent,
+        ),
+    ))
+    .parse(input)
+}
+
 /// One escape sequence that starts and ends with `escape`, for instance `\F\`.
 ///
 /// # Errors
 ///
 /// Where what follows does not have the shape of a sequence of HL7: it is text then.
+///
+/// ```
+/// use hl7_message::{combinators::escape_sequence, escape::Token};
+///
+/// let (rest, token) = escape_sequence(b'\\')(br"\X0D\ and").unwrap();
+/// assert_eq!((token, rest), (Token::Hex(b"0D"), &b" and"[..]));
+/// assert!(escape_sequence(b'\\')(br"\server\share").is_err());
+/// ```
 pub fn escape_sequence<'a>(escape: u8) -> impl FnMut(&'a [u8]) -> IResult<&'a [u8], Token<'a>> {
     move |input| {
         let mark = [escape];
@@ -117,6 +246,13 @@ fn token(body: &[u8]) -> Option<Token<'_>> {
 /// # Errors
 ///
 /// Where no calendar date stands at the start of `input`.
+///
+/// ```
+/// use hl7_message::{Precision, combinators::timestamp};
+///
+/// let (rest, at) = timestamp(b"202306141314+0200^M").unwrap();
+/// assert_eq!((at.precision(), rest), (Precision::Minute, &b"^M"[..]));
+/// ```
 pub fn timestamp(input: &[u8]) -> IResult<&[u8], Timestamp> {
     let digits = |count| {
         map(

@@ -3,12 +3,16 @@
 //! Source: HL7 2.3 chapter 2, section 2.9. Sequences that are broken or that
 //! nobody knows stay as text: nothing is ever dropped.
 
+mod format;
+
 use std::borrow::Cow;
 
 use memchr::memchr;
 
 use crate::combinators::escape_sequence;
 use crate::separators::{NONE, Separators};
+
+pub use format::{FormatCommand, Formatted, FormattedText, formatted};
 
 /// One piece of a text with escape sequences.
 ///
@@ -43,7 +47,8 @@ pub enum Token<'a> {
     MultiByteSet(&'a [u8]),
     /// `\Z…\`: a local sequence; what follows the Z.
     Local(&'a [u8]),
-    /// `\.br\`, `\.sp 2\`…: a formatting command of FT; what follows the dot.
+    /// `\.br\`, `\.sp 2\`…: a formatting command of FT; what follows the dot,
+    /// which [`FormatCommand::parse`] reads.
     Format(&'a [u8]),
     /// A sequence without a meaning, such as an odd number of digits after X; what stands
     /// between the escape characters.
@@ -51,6 +56,14 @@ pub enum Token<'a> {
 }
 
 /// Which delimiter an escape sequence stands for.
+///
+/// ```
+/// use hl7_message::{Separators, escape::Delimiter};
+///
+/// let separators = Separators::parse(b"|", b"^~#&").unwrap();
+/// assert_eq!(Delimiter::Escape.letter(), b'E');
+/// assert_eq!(Delimiter::Escape.character(&separators), b'#');
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delimiter {
     /// `\F\`, the field separator.
@@ -99,13 +112,33 @@ impl Delimiter {
 }
 
 /// The tokens of a text; made by [`tokens`].
+///
+/// ```
+/// use hl7_message::{Separators, escape};
+///
+/// let mut tokens = escape::tokens(br"Smith\T\Wesson", &Separators::DEFAULT);
+/// assert_eq!(tokens.next(), Some(escape::Token::Text(b"Smith")));
+/// assert_eq!(tokens.count(), 2);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Tokens<'a> {
     rest: &'a [u8],
     escape: u8,
 }
 
-/// Cuts `text` into tokens.
+/// Cuts `text` into tokens. No byte is dropped: written back with [`Token::write_to`], they are
+/// the text again.
+///
+/// ```
+/// use hl7_message::{Separators, escape};
+///
+/// let text = br"C:\temp\X0D\\.br\\H\end";
+/// let mut written = Vec::new();
+/// for token in escape::tokens(text, &Separators::DEFAULT) {
+///     token.write_to(&mut written, &Separators::DEFAULT);
+/// }
+/// assert_eq!(written, text);
+/// ```
 pub const fn tokens<'a>(text: &'a [u8], separators: &Separators) -> Tokens<'a> {
     Tokens {
         rest: text,
@@ -334,6 +367,36 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_of_sequence_is_a_token_and_written_back() {
+        let text = br"\F\\S\\T\\R\\E\\H\\N\\X0dFF\\C2842\\M2442\\M242844\\Zab\\.sp 2\\X0\";
+        let found: Vec<_> = tokens(text, &Separators::DEFAULT).collect();
+        assert_eq!(
+            found,
+            [
+                Token::Delimiter(Delimiter::Field),
+                Token::Delimiter(Delimiter::Component),
+                Token::Delimiter(Delimiter::Subcomponent),
+                Token::Delimiter(Delimiter::Repetition),
+                Token::Delimiter(Delimiter::Escape),
+                Token::Highlight,
+                Token::Normal,
+                Token::Hex(b"0dFF"),
+                Token::SingleByteSet(b"2842"),
+                Token::MultiByteSet(b"2442"),
+                Token::MultiByteSet(b"242844"),
+                Token::Local(b"ab"),
+                Token::Format(b"sp 2"),
+                Token::Unknown(b"X0"),
+            ]
+        );
+        let mut written = Vec::new();
+        for token in found {
+            token.write_to(&mut written, &Separators::DEFAULT);
+        }
+        assert_eq!(written, text);
+    }
+
+    #[test]
     fn without_an_escape_character_delimiters_are_refused() {
         let short = Separators::parse(b"|", b"^~").unwrap();
         assert_eq!(escape(b"a|b", &short), Err(NoEscapeCharacter));
@@ -347,6 +410,31 @@ mod tests {
             prop_assert!(!text.iter().any(|b| matches!(b, b'|' | b'^' | b'~' | b'&' | 0..=8 | 10..=31)));
             let read = unescape(&text, &Separators::DEFAULT).into_owned();
             prop_assert_eq!(read, data);
+        }
+
+        #[test]
+        fn under_any_delimiters_too(
+            data in proptest::collection::vec(any::<u8>(), 0..60),
+            declared in prop::sample::subsequence(b"!#$%&*^~\\|".to_vec(), 5..=5).prop_shuffle(),
+        ) {
+            let separators = Separators::parse(&declared[..1], &declared[1..]).unwrap();
+            let text = escape(&data, &separators).unwrap().into_owned();
+            let read = unescape(&text, &separators).into_owned();
+            prop_assert_eq!(&read, &data);
+        }
+
+        #[test]
+        fn escape_undoes_unescape(
+            pieces in proptest::collection::vec(prop::sample::select(vec![
+                "a", "B C", "\\F\\", "\\S\\", "\\T\\", "\\R\\", "\\E\\", "\\X0D\\", "\\X0A\\",
+                "\\X1C\\", "é", ".", "X0",
+            ]), 0..20),
+        ) {
+            // Text as `escape` writes it.
+            let text = pieces.concat();
+            let data = unescape(text.as_bytes(), &Separators::DEFAULT).into_owned();
+            let written = escape(&data, &Separators::DEFAULT).unwrap().into_owned();
+            prop_assert_eq!(String::from_utf8(written).unwrap(), text);
         }
 
         #[test]

@@ -159,8 +159,17 @@ impl Location {
         }
     }
 
-    /// Reads the text form; the one home of the grammar, for constants and at run time.
+    /// Reads the text form, all of it.
     const fn read(text: &[u8]) -> Result<Self, LocationError> {
+        match Self::read_start(text) {
+            Ok((location, left)) => end(location, left, text.len()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the longest location that `text` starts with, and gives what is left; the one home of
+    /// the grammar, for constants and at run time.
+    pub(crate) const fn read_start(text: &[u8]) -> Result<(Self, &[u8]), LocationError> {
         let [a, b, c, rest @ ..] = text else {
             return Err(LocationError {
                 offset: 0,
@@ -190,7 +199,7 @@ impl Location {
                 location.field = field;
                 left = after;
             }
-            Ok(None) => return end(location, left, total),
+            Ok(None) => return Ok((location, left)),
             Err(error) => return Err(error),
         }
         match index(left, total) {
@@ -206,15 +215,15 @@ impl Location {
                 location.component = component;
                 left = after;
             }
-            Ok(None) => return end(location, left, total),
+            Ok(None) => return Ok((location, left)),
             Err(error) => return Err(error),
         }
         match part(left, total) {
             Ok(Some((subcomponent, after))) => {
                 location.subcomponent = subcomponent;
-                end(location, after, total)
+                Ok((location, after))
             }
-            Ok(None) => end(location, left, total),
+            Ok(None) => Ok((location, left)),
             Err(error) => Err(error),
         }
     }

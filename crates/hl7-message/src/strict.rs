@@ -6,7 +6,7 @@ use crate::combinators;
 use crate::cut::preamble;
 use crate::diagnostic::{Diagnostic, DiagnosticKind, StrictError};
 use crate::error::{ParseError, ParseErrorKind};
-use crate::escape::{Token, tokens};
+use crate::escape::{FormatCommand, Token, tokens};
 use crate::location::Location;
 use crate::message::{Limits, LineEnd, Message};
 use crate::segment::{Segment, SegmentId};
@@ -224,6 +224,9 @@ fn stray_escape(bytes: &[u8], separators: Separators) -> Option<usize> {
     for token in tokens(bytes, &separators) {
         match token {
             Token::Unknown(_) => return Some(offset),
+            Token::Format(command) if FormatCommand::parse(command).is_none() => {
+                return Some(offset);
+            }
             Token::Text(text) => {
                 if let Some(at) = memchr::memchr(escape, text) {
                     return Some(offset + at);
@@ -357,6 +360,10 @@ mod tests {
         check(b"MSH|^~\\&\rpid|1\r", &[(9, Kind::SegmentName)]);
         check(b"MSH|^~\\&\rMSH|^~\\&\r", &[(9, Kind::SecondHeader)]);
         check(b"MSH|^~\\&\rOBX|a\nb\r", &[(14, Kind::ControlCharacter)]);
+        check(
+            b"MSH|^~\\&\rOBX|\\.in\\|\\.in 2\\\r",
+            &[(13, Kind::EscapeSequence)],
+        );
         check(
             b"MSH|^~\\&\rOBX|C:\\temp|\\X0\\\r",
             &[(15, Kind::EscapeSequence), (21, Kind::EscapeSequence)],
