@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+mod board;
+mod charset;
+mod convert;
+mod dataset;
+pub mod explain;
+mod item;
+mod moment;
+mod person;
+mod query;
+pub mod table;
+mod test;
+mod view;
+
+pub use board::{Board, Found, TooMany};
+pub use charset::ResponseCharset;
+pub use convert::{MappingSettings, map};
+pub use dataset::dataset;
+pub use item::{Item, Oddity};
+pub use query::{InvalidIdentifier, Query, QueryOptions};
+pub use table::Element;
+pub use view::{MAX_RESULTS, OverLimit, View};
