@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod change;
+#[cfg(feature = "json")]
+pub mod domain;
 mod effect;
 mod id;
 pub mod interpret;

@@ -3,10 +3,14 @@
 //! The same rows read an order from a message, write it into one, name the
 //! columns and the JSON members, and make the page `docs/reference/field-mapping.md`.
 
+mod member;
+
 use core::fmt;
 use std::fmt::Write as _;
 
 use hl7_message::{Location, loc};
+
+pub use member::{Detail, Member};
 
 /// How the value of an attribute is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +42,12 @@ pub struct Row {
     pub name: &'static str,
     /// Its name in databases and logs.
     pub column: &'static str,
+    /// Its member in the domain JSON of an order, below `order`.
+    pub json: &'static str,
+    /// Its member in the domain JSON of a report, below `report`.
+    pub report_json: &'static str,
+    /// Where it stands in a report before the places of an order.
+    pub report_source: Option<Location>,
     /// Where it stands; the first place that says anything counts.
     pub sources: &'static [Location],
     /// How it is read.
@@ -48,9 +58,25 @@ pub struct Row {
     pub characters_max: Option<usize>,
 }
 
+/// The first name of a row: the one in reports, where it has one.
+const fn first(names: &[&'static str]) -> &'static str {
+    match names {
+        [name, ..] => name,
+        [] => "",
+    }
+}
+
+const fn row_option(places: &[Location]) -> Option<Location> {
+    match places {
+        [place, ..] => Some(*place),
+        [] => None,
+    }
+}
+
 macro_rules! rows {
-    ($($variant:ident $name:literal $column:literal [$($at:literal),+] $kind:ident
-       $mandatory:literal $max:expr;)*) => {
+    ($($variant:ident $name:literal $column:literal $json:literal
+       $(/ $report_json:literal $report_at:literal)?
+       [$($at:literal),+] $kind:ident $mandatory:literal $max:expr;)*) => {
         /// An attribute of an order, as the conformance statement lists them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Attribute {
@@ -63,6 +89,9 @@ macro_rules! rows {
                 attribute: Attribute::$variant,
                 name: $name,
                 column: $column,
+                json: $json,
+                report_json: first(&[$($report_json,)? $json]),
+                report_source: row_option(&[$(loc!($report_at))?]),
                 sources: &[$(loc!($at)),+],
                 kind: Kind::$kind,
                 mandatory: $mandatory,
@@ -92,39 +121,52 @@ macro_rules! rows {
 }
 
 rows! {
-    AccessionNumber "Accession Number" "accession_number" ["OBR-2.1"] Text true Some(16);
-    PatientId "Patient ID" "patient_id" ["PID-3.1"] Text true Some(64);
-    PatientName "Patient Name" "patient_name" ["PID-5.1"] Name true None;
-    PatientSex "Patient Sex" "patient_sex" ["PID-8.1"] Sex true None;
-    Modality "Modality" "modality" ["OBR-24.1"] Modality true None;
-    ScheduledStationAeTitle "Scheduled Station AE Title" "scheduled_station_ae_title"
-        ["OBR-21.1"] Text true Some(16);
-    ScheduledStationName "Scheduled Station Name" "scheduled_station_name"
-        ["OBR-18.1"] Text true None;
-    ScheduledStart "Scheduled Procedure Step Start Date Time" "scheduled_start"
-        ["OBR-36.1"] DateTime true None;
-    ScheduledProcedureStepId "Scheduled Procedure Step ID" "scheduled_procedure_step_id"
-        ["OBR-4.1"] Text true Some(16);
+    AccessionNumber "Accession Number"
+        "accession_number" "accessionNumber" ["OBR-2.1"] Text true Some(16);
+    PatientId "Patient ID"
+        "patient_id" "patient.id" ["PID-3.1"] Text true Some(64);
+    PatientName "Patient Name"
+        "patient_name" "patient.name" ["PID-5.1"] Name true None;
+    PatientSex "Patient Sex"
+        "patient_sex" "patient.gender" ["PID-8.1"] Sex true None;
+    Modality "Modality"
+        "modality" "study.modality" ["OBR-24.1"] Modality true None;
+    ScheduledStationAeTitle "Scheduled Station AE Title"
+        "scheduled_station_ae_title" "scheduling.aeTitle" ["OBR-21.1"] Text true Some(16);
+    ScheduledStationName "Scheduled Station Name"
+        "scheduled_station_name" "scheduling.stationName" ["OBR-18.1"] Text true None;
+    ScheduledStart "Scheduled Procedure Step Start Date Time"
+        "scheduled_start" "scheduling.scheduledDateTime" ["OBR-36.1"] DateTime true None;
+    ScheduledProcedureStepId "Scheduled Procedure Step ID"
+        "scheduled_procedure_step_id" "study.procedureId" / "study.id" "OBX-3.1" ["OBR-4.1"] Text true Some(16);
     ScheduledProcedureStepDescription "Scheduled Procedure Step Description"
-        "scheduled_procedure_step_description" ["OBR-4.2"] Text true None;
-    RequestedProcedureId "Requested Procedure ID" "requested_procedure_id"
-        ["OBR-19.1"] Text true None;
+        "scheduled_procedure_step_description" "study.description" / "study.description" "OBX-3.2" ["OBR-4.2"] Text true None;
+    RequestedProcedureId "Requested Procedure ID"
+        "requested_procedure_id" "study.requestedProcedureId" ["OBR-19.1"] Text true None;
     RequestedProcedureDescription "Requested Procedure Description"
-        "requested_procedure_description" ["OBR-15.1"] Text true None;
-    AdmissionId "Admission ID" "admission_id" ["PID-18.1"] Text false None;
-    PatientWeight "Patient Weight" "patient_weight" ["PV1-20.1"] Decimal false None;
-    PatientBirthDate "Patient Birth Date" "birth_date" ["PID-7.1"] Date false None;
-    ReferringPhysician "Referring Physician Name" "referring_physician"
-        ["PV1-8.2"] Text false None;
-    RequestingPhysician "Requesting Physician" "requesting_physician"
-        ["ORC-12.2"] Text false None;
-    PerformingPhysician "Scheduled Performing Physician Name" "performing_physician"
-        ["OBR-34.1"] Text false None;
-    Location "Scheduled Procedure Step Location" "location" ["OBR-20.1"] Text false None;
-    Reason "Reason For Requested Procedure" "reason" ["OBR-31.2", "OBR-31.1"] Text false None;
-    Priority "Requested Procedure Priority" "priority" ["OBR-5.1"] Text false None;
-    InstitutionName "Institution Name" "institution_name" ["ORC-17.2"] Text false None;
-    StudyInstanceUid "Study Instance UID" "study_instance_uid" ["ZDS-1.1"] Uid false None;
+        "requested_procedure_description" "study.requestedProcedureDescription" ["OBR-15.1"] Text true None;
+    AdmissionId "Admission ID"
+        "admission_id" "patient.admissionId" ["PID-18.1"] Text false None;
+    PatientWeight "Patient Weight"
+        "patient_weight" "patient.weightKg" ["PV1-20.1"] Decimal false None;
+    PatientBirthDate "Patient Birth Date"
+        "birth_date" "patient.dateOfBirth" ["PID-7.1"] Date false None;
+    ReferringPhysician "Referring Physician Name"
+        "referring_physician" "visit.referringPhysician" ["PV1-8.2"] Text false None;
+    RequestingPhysician "Requesting Physician"
+        "requesting_physician" "requestingPhysician" ["ORC-12.2"] Text false None;
+    PerformingPhysician "Scheduled Performing Physician Name"
+        "performing_physician" "scheduling.performingPhysician" ["OBR-34.1"] Text false None;
+    Location "Scheduled Procedure Step Location"
+        "location" "scheduling.location" ["OBR-20.1"] Text false None;
+    Reason "Reason For Requested Procedure"
+        "reason" "study.reason" ["OBR-31.2", "OBR-31.1"] Text false None;
+    Priority "Requested Procedure Priority"
+        "priority" "study.priority" ["OBR-5.1"] Text false None;
+    InstitutionName "Institution Name"
+        "institution_name" "institutionName" ["ORC-17.2"] Text false None;
+    StudyInstanceUid "Study Instance UID"
+        "study_instance_uid" "study.studyInstanceUid" ["ZDS-1.1"] Uid false None;
 }
 
 /// The modality codes of the conformance statement; DICOM has more.
@@ -273,7 +315,8 @@ pub fn reference() -> String {
          ORU^R01). A new order without a mandatory attribute is refused with AR, and the answer \
          names every one that is missing. This page is made from `medsynapse::map::ROWS`; a test \
          keeps it true.\n\n\
-         | attribute | position | mandatory | at most | column |\n|---|---|---|---|---|\n",
+         | attribute | position | mandatory | at most | JSON, below `order` | column |\n\
+         |---|---|---|---|---|---|\n",
     );
     for row in &ROWS {
         let places: Vec<String> = row
@@ -288,11 +331,11 @@ pub fn reference() -> String {
         let max = row
             .characters_max
             .map_or(String::new(), |max| format!("{max} characters"));
-        let (name, column) = (row.name, row.column);
+        let (name, json, column) = (row.name, row.json, row.column);
         let places = places.join(", else ");
         let _ = writeln!(
             page,
-            "| {name} | {places} | {mandatory} | {max} | `{column}` |"
+            "| {name} | {places} | {mandatory} | {max} | `{json}` | `{column}` |"
         );
     }
     page

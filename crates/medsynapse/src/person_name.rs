@@ -4,6 +4,8 @@ use core::fmt;
 
 use hl7_message::{Separators, escape};
 
+use crate::render::QUOTES;
+
 /// A person's name, data type XPN: family, given, middle, suffix, prefix.
 ///
 /// Its `Debug` form shows nothing.
@@ -68,11 +70,20 @@ pub(crate) fn xpn<'a>(components: impl IntoIterator<Item = &'a str>) -> String {
         if n > 0 {
             text.push('^');
         }
-        let escaped = escape::escape(component.as_bytes(), &Separators::DEFAULT);
-        text.push_str(&String::from_utf8_lossy(&escaped.unwrap_or_default()));
+        text.push_str(&escaped(component));
     }
     text.truncate(text.trim_end_matches('^').len());
     text
+}
+
+/// One component of an XPN, as it is written.
+pub(crate) fn escaped(component: &str) -> String {
+    // Two quotation marks alone would mean: delete.
+    if component == "\"\"" {
+        return String::from_utf8_lossy(QUOTES).into_owned();
+    }
+    let escaped = escape::escape(component.as_bytes(), &Separators::DEFAULT);
+    String::from_utf8_lossy(&escaped.unwrap_or_default()).into_owned()
 }
 
 impl fmt::Debug for PersonName {

@@ -6,10 +6,48 @@ use hl7_message::{
 };
 
 use crate::id::PatientId;
-use crate::map::{Attribute, Attributes, Kind, ROWS};
+use crate::map::{Attribute, Attributes, Kind, ROWS, Row};
 
-/// The value of each attribute that is known, by its number.
-pub(crate) type Known<'a> = [Option<&'a str>; Attribute::COUNT];
+/// What is written for one value.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Given<'a> {
+    /// No characters.
+    #[default]
+    Nothing,
+    /// `""`
+    #[cfg_attr(not(feature = "json"), expect(dead_code, reason = "JSON alone clears"))]
+    Null,
+    /// Text, escaped where it has to be.
+    Text(&'a str),
+}
+
+impl<'a> Given<'a> {
+    pub(crate) fn some(text: &'a str) -> Self {
+        if text.is_empty() {
+            Self::Nothing
+        } else {
+            Self::Text(text)
+        }
+    }
+
+    #[cfg_attr(
+        not(feature = "synth"),
+        expect(dead_code, reason = "the generator alone reads it back")
+    )]
+    pub(crate) const fn text(self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Nothing | Self::Null => None,
+        }
+    }
+
+    const fn is_nothing(self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+}
+
+/// What is written for each attribute, by its number.
+pub(crate) type Known<'a> = [Given<'a>; Attribute::COUNT];
 
 /// Who sends to whom, and when: what MSH says.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +90,33 @@ pub struct Observation<'a> {
     pub physician_id: &'a str,
     /// OBX-16.2, empty to leave it out.
     pub physician_name: &'a str,
+}
+
+/// What an ORM^O01 says beside its attributes, which may be cleared.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Visit<'a> {
+    pub(crate) control: Given<'a>,
+    pub(crate) patient_class: Given<'a>,
+}
+
+impl<'a> Visit<'a> {
+    fn of(details: &OrderDetails<'a>) -> Self {
+        Self {
+            control: Given::some(details.control),
+            patient_class: Given::some(details.patient_class),
+        }
+    }
+}
+
+/// As [`Observation`], of values that may be cleared.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct ObservationResult<'a> {
+    pub(crate) format: Given<'a>,
+    pub(crate) text: Given<'a>,
+    pub(crate) status: Given<'a>,
+    pub(crate) date: Given<'a>,
+    pub(crate) physician_id: Given<'a>,
+    pub(crate) physician_name: Given<'a>,
 }
 
 /// ORM^O01: MSH PID PV1 ORC OBR, and ZDS where the Study Instance UID is known.
@@ -148,7 +213,7 @@ pub fn patient_merge(
 }
 
 fn known(attributes: &Attributes) -> Known<'_> {
-    Attribute::ALL.map(|attribute| attributes.get(attribute))
+    Attribute::ALL.map(|attribute| Given::some(attributes.get(attribute).unwrap_or_default()))
 }
 
 /// As [`Envelope`], with the time as text.
@@ -163,7 +228,7 @@ pub(crate) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    fn new(envelope: &Envelope<'a>, time: &'a str) -> Self {
+    pub(crate) fn new(envelope: &Envelope<'a>, time: &'a str) -> Self {
         Self {
             sending_application: envelope.sending_application,
             sending_facility: envelope.sending_facility,
@@ -186,6 +251,9 @@ fn is_plain(line: &str) -> bool {
 
 /// Text for OBX-5, every line end as the conformance statement has it.
 fn escaped_lines(text: &str) -> Result<String, WriteError> {
+    if text == "\"\"" {
+        return Ok(String::from_utf8_lossy(QUOTES).into_owned());
+    }
     let mut out = String::with_capacity(text.len() + text.len() / 4);
     for (n, line) in text.split('\n').enumerate() {
         if n > 0 {
@@ -212,8 +280,17 @@ pub(crate) fn order_of(
     details: &OrderDetails<'_>,
     known: &Known<'_>,
 ) -> Result<Vec<u8>, WriteError> {
+    order_given(header, &Visit::of(details), known)
+}
+
+/// ORM^O01 from values that may be cleared.
+pub(crate) fn order_given(
+    header: &Header<'_>,
+    visit: &Visit<'_>,
+    known: &Known<'_>,
+) -> Result<Vec<u8>, WriteError> {
     message(header, ("ORM", "O01"), |writer| {
-        order_segments(writer, details, known)
+        order_segments(writer, visit, known)
     })
 }
 
@@ -224,23 +301,45 @@ pub(crate) fn report_of(
     known: &Known<'_>,
     observation: &Observation<'_>,
 ) -> Result<Vec<u8>, WriteError> {
-    let text = escaped_lines(observation.text)?;
+    let result = ObservationResult {
+        format: Given::some(observation.format),
+        text: Given::some(observation.text),
+        status: Given::some(observation.status),
+        date: Given::some(observation.date),
+        physician_id: Given::some(observation.physician_id),
+        physician_name: Given::some(observation.physician_name),
+    };
+    report_given(header, &Visit::of(details), known, &result)
+}
+
+/// ORU^R01 from values that may be cleared.
+pub(crate) fn report_given(
+    header: &Header<'_>,
+    visit: &Visit<'_>,
+    known: &Known<'_>,
+    result: &ObservationResult<'_>,
+) -> Result<Vec<u8>, WriteError> {
+    let text = match result.text {
+        Given::Nothing => String::new(),
+        Given::Null => "\"\"".into(),
+        Given::Text(text) => escaped_lines(text)?,
+    };
     let step = value(known, Attribute::ScheduledProcedureStepId);
     let description = value(known, Attribute::ScheduledProcedureStepDescription);
     message(header, ("ORU", "R01"), |writer| {
-        order_segments(writer, details, known)?;
+        order_segments(writer, visit, known)?;
         let mut obx = writer.segment(SegmentId::OBX);
-        put(&mut obx, loc!("OBX-1"), "1")?;
-        put(&mut obx, loc!("OBX-2"), observation.format)?;
+        put(&mut obx, loc!("OBX-1"), Given::Text("1"))?;
+        put(&mut obx, loc!("OBX-2"), result.format)?;
         put(&mut obx, loc!("OBX-3.1"), step)?;
         put(&mut obx, loc!("OBX-3.2"), description)?;
         if !text.is_empty() {
             obx.put_raw(loc!("OBX-5"), text.as_bytes())?;
         }
-        put(&mut obx, loc!("OBX-11"), observation.status)?;
-        put(&mut obx, loc!("OBX-14"), observation.date)?;
-        put(&mut obx, loc!("OBX-16.1"), observation.physician_id)?;
-        put(&mut obx, loc!("OBX-16.2"), observation.physician_name)
+        put(&mut obx, loc!("OBX-11"), result.status)?;
+        put(&mut obx, loc!("OBX-14"), result.date)?;
+        put(&mut obx, loc!("OBX-16.1"), result.physician_id)?;
+        put(&mut obx, loc!("OBX-16.2"), result.physician_name)
     })
 }
 
@@ -251,7 +350,23 @@ pub(crate) fn patient_update_of(
 ) -> Result<Vec<u8>, WriteError> {
     message(header, ("ADT", "A08"), |writer| {
         event(writer, "A08", header.time)?;
-        PID.write(writer, &[(loc!("PID-1"), "1")], known)
+        PID.write(writer, &[(loc!("PID-1"), Given::Text("1"))], known)
+    })
+}
+
+/// ADT^A40 with the two ids alone.
+#[cfg(feature = "json")]
+pub(crate) fn patient_merge_given(
+    header: &Header<'_>,
+    into: Given<'_>,
+    from: Given<'_>,
+) -> Result<Vec<u8>, WriteError> {
+    message(header, ("ADT", "A40"), |writer| {
+        event(writer, "A40", header.time)?;
+        let mut pid = writer.segment(SegmentId::PID);
+        put(&mut pid, loc!("PID-1"), Given::Text("1"))?;
+        put(&mut pid, Attribute::PatientId.row().location(), into)?;
+        put(&mut writer.segment(SegmentId::MRG), loc!("MRG-1"), from)
     })
 }
 
@@ -263,30 +378,44 @@ pub(crate) fn patient_merge_of(
 ) -> Result<Vec<u8>, WriteError> {
     message(header, ("ADT", "A40"), |writer| {
         event(writer, "A40", header.time)?;
-        PID.write(writer, &[(loc!("PID-1"), "1")], known)?;
-        put(&mut writer.segment(SegmentId::MRG), loc!("MRG-1"), from)
+        PID.write(writer, &[(loc!("PID-1"), Given::Text("1"))], known)?;
+        let mut mrg = writer.segment(SegmentId::MRG);
+        put(&mut mrg, loc!("MRG-1"), Given::some(from))
     })
 }
 
-fn value<'a>(known: &Known<'a>, attribute: Attribute) -> &'a str {
-    known
-        .get(attribute as usize)
-        .copied()
-        .flatten()
-        .unwrap_or_default()
+fn value<'a>(known: &Known<'a>, attribute: Attribute) -> Given<'a> {
+    known.get(attribute as usize).copied().unwrap_or_default()
 }
 
 /// Writes a value where there is one.
-fn put(writer: &mut SegmentWriter<'_>, location: Location, value: &str) -> Result<(), WriteError> {
-    if !value.is_empty() {
-        writer.put(location, value)?;
+pub(crate) fn put(
+    writer: &mut SegmentWriter<'_>,
+    location: Location,
+    value: Given<'_>,
+) -> Result<(), WriteError> {
+    match value {
+        Given::Nothing => {}
+        Given::Null => {
+            writer.put_null(location)?;
+        }
+        // Two quotation marks alone would mean: delete.
+        Given::Text("\"\"") => {
+            writer.put_raw(location, QUOTES)?;
+        }
+        Given::Text(text) => {
+            writer.put(location, text)?;
+        }
     }
     Ok(())
 }
 
+/// Two quotation marks as data.
+pub(crate) const QUOTES: &[u8] = b"\\X22\\\"";
+
 /// A message with its header. Whether MSH-18 has to name a character set is seen when all of it
 /// is written; then it is written once more.
-fn message(
+pub(crate) fn message(
     header: &Header<'_>,
     kind: (&str, &str),
     body: impl Fn(&mut MessageWriter) -> Result<(), WriteError>,
@@ -307,7 +436,7 @@ fn message(
             (loc!("MSH-12"), "2.3"),
             (loc!("MSH-18"), charset),
         ] {
-            put(&mut msh, location, value)?;
+            put(&mut msh, location, Given::some(value))?;
         }
         body(&mut writer)?;
         Ok(writer.finish())
@@ -321,24 +450,27 @@ fn message(
 
 fn event(writer: &mut MessageWriter, code: &str, time: &str) -> Result<(), WriteError> {
     let mut evn = writer.segment(SegmentId::EVN);
-    put(&mut evn, loc!("EVN-1"), code)?;
-    put(&mut evn, loc!("EVN-2"), time)
+    put(&mut evn, loc!("EVN-1"), Given::some(code))?;
+    put(&mut evn, loc!("EVN-2"), Given::some(time))
 }
 
+/// PID and OBR always; PV1, ORC and ZDS where they say anything.
 fn order_segments(
     writer: &mut MessageWriter,
-    details: &OrderDetails<'_>,
+    visit: &Visit<'_>,
     known: &Known<'_>,
 ) -> Result<(), WriteError> {
-    let visit = [(loc!("PV1-1"), "1"), (loc!("PV1-2"), details.patient_class)];
-    PID.write(writer, &[(loc!("PID-1"), "1")], known)?;
-    PV1.write(writer, &visit, known)?;
-    ORC.write(writer, &[(loc!("ORC-1"), details.control)], known)?;
-    OBR.write(writer, &[(loc!("OBR-1"), "1")], known)?;
-    if known
-        .get(Attribute::StudyInstanceUid as usize)
-        .is_some_and(Option::is_some)
-    {
+    let one = Given::Text("1");
+    PID.write(writer, &[(loc!("PID-1"), one)], known)?;
+    if !visit.patient_class.is_nothing() || PV1.says_anything(known) {
+        let leading = [(loc!("PV1-1"), one), (loc!("PV1-2"), visit.patient_class)];
+        PV1.write(writer, &leading, known)?;
+    }
+    if !visit.control.is_nothing() || ORC.says_anything(known) {
+        ORC.write(writer, &[(loc!("ORC-1"), visit.control)], known)?;
+    }
+    OBR.write(writer, &[(loc!("OBR-1"), one)], known)?;
+    if ZDS.says_anything(known) {
         ZDS.write(writer, &[], known)?;
     }
     Ok(())
@@ -390,24 +522,33 @@ impl SegmentRows {
     fn write(
         &self,
         writer: &mut MessageWriter,
-        leading: &[(Location, &str)],
+        leading: &[(Location, Given<'_>)],
         known: &Known<'_>,
     ) -> Result<(), WriteError> {
         let mut segment = writer.segment(self.id);
         for &(location, value) in leading {
             put(&mut segment, location, value)?;
         }
-        let rows = self.rows.get(..self.count).unwrap_or_default();
-        for row in rows.iter().filter_map(|&row| ROWS.get(row)) {
-            let text = value(known, row.attribute);
-            if row.kind != Kind::Name {
-                put(&mut segment, row.location(), text)?;
-            } else if !text.is_empty() {
+        for row in self.rows() {
+            match value(known, row.attribute) {
                 // XPN is kept as it is written; control characters cannot be in it.
-                segment.put_raw(row.location(), text.as_bytes())?;
+                Given::Text(text) if row.kind == Kind::Name => {
+                    segment.put_raw(row.location(), text.as_bytes())?;
+                }
+                given => put(&mut segment, row.location(), given)?,
             }
         }
         Ok(())
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &'static Row> {
+        let rows = self.rows.get(..self.count).unwrap_or_default();
+        rows.iter().filter_map(|&row| ROWS.get(row))
+    }
+
+    fn says_anything(&self, known: &Known<'_>) -> bool {
+        self.rows()
+            .any(|row| !value(known, row.attribute).is_nothing())
     }
 }
 

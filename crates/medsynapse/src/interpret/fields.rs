@@ -234,7 +234,7 @@ impl Reader<'_, '_> {
 }
 
 /// What is odd about a value.
-enum Oddity {
+pub(crate) enum Oddity {
     /// It is taken; the code of the warning, and what is odd.
     Taken(&'static str, &'static str),
     /// It is ignored, or refused where the field is mandatory.
@@ -244,7 +244,7 @@ enum Oddity {
 }
 
 /// Whether `text` is what an attribute of this kind should be.
-fn oddity(kind: Kind, text: &str) -> Option<Oddity> {
+pub(crate) fn oddity(kind: Kind, text: &str) -> Option<Oddity> {
     let precision = || {
         text.parse::<Timestamp>()
             .ok()

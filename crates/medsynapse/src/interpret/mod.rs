@@ -1,10 +1,10 @@
 //! [`interpret`]: a message to the change it asks for, or to everything that is wrong with it.
 
 mod envelope;
-mod fields;
+pub(crate) mod fields;
 mod order;
 mod patient;
-mod report;
+pub(crate) mod report;
 mod structure;
 
 use hl7_message::{Charset, Message, SegmentId, loc};

@@ -1,7 +1,7 @@
 //! ORU^R01 from the RIS.
 
 use hl7_message::escape::{Token, tokens};
-use hl7_message::{ErrorCondition, Timestamp, loc};
+use hl7_message::{Charset, ErrorCondition, Field, Timestamp, loc};
 
 use super::envelope::shown;
 use super::fields::Reader;
@@ -105,6 +105,26 @@ fn text(reader: Reader<'_, '_>, format: Option<ReportFormat>) -> Result<String, 
         .filter(|field| !field.as_bytes().trim_ascii().is_empty() && !field.is_null())
         .ok_or_else(|| reader.missing(at))?;
     let plain = format != Some(ReportFormat::RichText);
+    let text = decoded_text(field, reader.charset, plain).map_err(|offset| Finding {
+        location: at,
+        offset: Some(offset),
+        condition: ErrorCondition::DataType,
+        message: format!("{at} has bytes that are not {}.", reader.charset),
+    })?;
+    if text.trim().is_empty() {
+        Err(reader.missing(at))
+    } else {
+        Ok(text)
+    }
+}
+
+/// The text of OBX-5: delimiters in it are text, repetitions are lines, every line end is an LF.
+/// The offset of the repetition with bytes that `charset` does not have, if there is one.
+pub(crate) fn decoded_text(
+    field: Field<'_>,
+    charset: Charset,
+    plain: bool,
+) -> Result<String, usize> {
     let mut text = String::new();
     for (n, repetition) in field.repetitions().enumerate() {
         if n > 0 {
@@ -117,15 +137,11 @@ fn text(reader: Reader<'_, '_>, format: Option<ReportFormat>) -> Result<String, 
                 other => other.decode_to(&mut bytes, repetition.separators()),
             }
         }
-        text.push_str(&reader.decode(&bytes, at, repetition.span().start)?);
+        let decoded = charset.decode(&bytes);
+        text.push_str(&decoded.map_err(|_| repetition.span().start)?);
     }
     // CR LF and CR alone are line ends too.
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    if text.trim().is_empty() {
-        Err(reader.missing(at))
-    } else {
-        Ok(text)
-    }
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
 }
 
 /// `\.br\` and its old spelling.

@@ -14,7 +14,7 @@ use super::reports::write_report;
 use super::sheet::Sheet;
 use crate::map::Attribute;
 use crate::profile::Profile;
-use crate::render::{self, Header, Known, Observation, OrderDetails};
+use crate::render::{self, Given, Header, Known, Observation, OrderDetails};
 
 /// Writes messages with texts that are used again, so that little is allocated for each.
 #[derive(Debug)]
@@ -126,8 +126,8 @@ impl Scribe {
             }
         };
         let own = |attribute: Attribute| {
-            let value = known.get(attribute as usize).copied().flatten();
-            value.map(str::to_owned)
+            let value = known.get(attribute as usize).copied();
+            value.and_then(Given::text).map(str::to_owned)
         };
         let (accession_number, patient_id) =
             (own(Attribute::AccessionNumber), own(Attribute::PatientId));

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::map::Attribute;
-use crate::render::Known;
+use crate::render::{Given, Known};
 
 /// Values of attributes in one text that is used again for every message.
 #[derive(Debug, Default)]
@@ -39,9 +39,9 @@ impl Sheet {
     }
 
     pub(super) fn known(&self) -> Known<'_> {
-        let mut known = [None; Attribute::COUNT];
+        let mut known = [Given::Nothing; Attribute::COUNT];
         for (value, range) in known.iter_mut().zip(&self.ranges) {
-            *value = self.text.get(range.clone()).filter(|text| !text.is_empty());
+            *value = Given::some(self.text.get(range.clone()).unwrap_or_default());
         }
         known
     }
