@@ -23,6 +23,7 @@ Examples:
   hl7-server --mllp 0.0.0.0:2575              take messages from other machines
   hl7-server --demo 200                       start with 200 generated messages
   hl7-server check-config --config broker.toml
+  hl7-server backup --data-dir /var/lib/medsynapse /backup/monday.db
 
 Settings come from the configuration file, the environment and the command line; the later one
 wins. Exit codes: 0 stopped as asked, 1 failed while running, 2 wrong usage or configuration,
@@ -34,6 +35,15 @@ pub(crate) enum Command {
     Serve,
     /// Read the configuration, say what is wrong with it, and stop.
     CheckConfig,
+    /// Copy the database into one file, while the broker runs or not, and check the copy.
+    #[command(
+        after_help = "To restore: stop the broker, put the file into an empty data directory \
+                            as medsynapse.db, start the broker with that directory."
+    )]
+    Backup {
+        /// The file to make; it must not be there yet.
+        file: PathBuf,
+    },
     /// Ask a running broker whether it is ready; for containers and service managers.
     Healthcheck,
 }

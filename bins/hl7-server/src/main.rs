@@ -1,5 +1,6 @@
 //! The Medsynapse PACS Broker.
 
+mod backup;
 mod banner;
 mod cli;
 mod config;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
             println!("The configuration is good.");
             return ExitCode::SUCCESS;
         }
+        Command::Backup { file } => backup::backup(&config.data_dir, &file),
         Command::Healthcheck => health::check(config.rest),
         Command::Serve => run::run(&config, &cli.options),
     };

@@ -10,7 +10,7 @@ pub use query::{Direction, MessageOrder, MessageQuery, Page};
 pub use record::{
     Applied, MessageSummary, Note, OrderRecord, Received, ReportRecord, StoredMessage, Transport,
 };
-pub use sqlite::{SqliteOptions, SqliteStore};
+pub use sqlite::{BackupSummary, SqliteOptions, SqliteStore, backup};
 
 use medsynapse::{AccessionNumber, PatientId};
 

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 
 use tempfile::TempDir;
 
+use crate::senders::{self, Sender, Shared};
 use crate::server::{PATIENCE, Server, command, order, run};
 
 /// The value of a line of the metrics page.
@@ -131,4 +132,107 @@ async fn faults_are_in_the_banner_and_on_the_wire_and_never_in_the_store() {
         out.contains("[faults]") && out.contains("reject = 1.0"),
         "{out}"
     );
+}
+
+fn backup(data: &std::path::Path, file: &std::path::Path) -> (Option<i32>, String) {
+    let mut asked = command(data);
+    asked.arg("backup").arg(file);
+    let (code, out, error) = run(asked);
+    assert_eq!(out, "");
+    (code, error)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_is_taken_while_messages_come_in_and_is_a_broker_of_its_own() {
+    let directory = TempDir::new().unwrap();
+    let (data, restored) = (
+        directory.path().join("data"),
+        directory.path().join("restored"),
+    );
+    std::fs::create_dir(&restored).unwrap();
+    let server = Server::start(&data, &[]);
+    let shared = Shared::default();
+    let senders = (0..3).map(|n| Sender::new(format!("S{n}"), n)).collect();
+    let mut set = senders::start(senders, server.mllp, 4, &shared);
+    while shared.accepted() < 50 {
+        tokio::task::yield_now().await;
+    }
+    let before = shared.log().accepted.clone();
+    let file = restored.join("medsynapse.db");
+    let (code, told) = tokio::task::spawn_blocking({
+        let (data, file) = (data.clone(), file.clone());
+        move || backup(&data, &file)
+    })
+    .await
+    .unwrap();
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("every one of them checked"), "{told}");
+    let during = shared.accepted();
+    while shared.accepted() < during + 50 {
+        tokio::task::yield_now().await;
+    }
+    server.kill();
+    while set.join_next().await.is_some() {}
+
+    let names: Vec<_> = std::fs::read_dir(&restored)
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["medsynapse.db"]);
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::MetadataExt::mode(&file.metadata().unwrap());
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    // All that was acknowledged before the backup began is found in it, once.
+    let server = Server::start(&restored, &[]);
+    let copied = server.get("/api/hl7/messages").await["totalCount"]
+        .as_u64()
+        .unwrap();
+    assert!(copied >= before.len() as u64);
+    let again = Shared::default();
+    again.log().unanswered.extend(before);
+    senders::resend(server.mllp, &again).await;
+    assert_eq!(server.get("/api/hl7/messages").await["totalCount"], copied);
+
+    // A name that is taken is left alone; a directory without a database is told.
+    let (code, told) = backup(&data, &file);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("is there already"), "{told}");
+    let (code, told) = backup(
+        &directory.path().join("nothing"),
+        &directory.path().join("x.db"),
+    );
+    assert_eq!(code, Some(1));
+    assert!(told.contains("no database is there"), "{told}");
+    assert!(!directory.path().join("x.db").exists());
+    // And without a server.
+    let (code, told) = backup(&data, &directory.path().join("stopped.db"));
+    assert_eq!(code, Some(0), "{told}");
+}
+
+#[tokio::test]
+async fn a_backup_of_a_damaged_message_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let data = directory.path().join("data");
+    let server = Server::start(&data, &[]);
+    let mut client = server.client().await;
+    for number in 0..3 {
+        client.exchange(order(number).as_bytes()).await.unwrap();
+    }
+    server.kill();
+    let database = rusqlite::Connection::open(data.join("medsynapse.db")).unwrap();
+    let changed =
+        "UPDATE messages SET raw = CAST(replace(raw, 'SMITH', 'SMYTH') AS BLOB) WHERE id = 2";
+    assert_eq!(database.execute(changed, []).unwrap(), 1);
+    drop(database);
+    let file = directory.path().join("copy.db");
+    let (code, told) = backup(&data, &file);
+    assert_eq!(code, Some(1));
+    assert!(
+        told.contains("message 2 does not match its checksum"),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1);
+    assert!(!file.exists());
 }

@@ -1,6 +1,7 @@
 //! [`SqliteStore`]: one writer, group commit, readers on their own connections.
 
 mod apply;
+mod backup;
 mod checkpoint;
 mod plan;
 mod read;
@@ -19,6 +20,7 @@ use crate::error::StoreError;
 use crate::query::{MessageQuery, Page};
 use crate::record::{Applied, MessageSummary, OrderRecord, Received, ReportRecord, StoredMessage};
 use apply::Writer;
+pub use backup::{BackupSummary, backup};
 use checkpoint::Checkpointer;
 use read::Readers;
 

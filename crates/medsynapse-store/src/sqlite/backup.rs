@@ -1,0 +1,165 @@
+//! [`backup`]: the database of a data directory in one file, while a server uses it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+
+use super::{connect, file_error, make_private, sync_directory};
+use crate::error::StoreError;
+use crate::record::digest;
+
+/// Pages copied between two reports of progress.
+const PAGES: i32 = 4_096;
+/// Pause before a step is tried again.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What a backup holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackupSummary {
+    /// Messages, each checked against its checksum.
+    pub messages: u64,
+    /// The size of the file.
+    pub bytes: u64,
+}
+
+/// Copies the database in `directory` to `target`, as it is at this moment, and checks the copy.
+///
+/// A server may use the directory meanwhile: it is read like by any other reader, without its
+/// lock, and the server goes on taking messages. The copy is made under another name, checked,
+/// synced, and only then called `target`. To restore it, put it into an empty directory as
+/// `medsynapse.db`.
+///
+/// `progress` hears how many pages of how many are copied.
+///
+/// ```
+/// use medsynapse_store::{SqliteStore, Store, backup};
+///
+/// let directory = tempfile::tempdir()?;
+/// let store = SqliteStore::open(directory.path())?;
+/// let target = directory.path().join("copy.db");
+/// let summary = backup(directory.path(), &target, |_, _| {})?;
+/// assert_eq!(summary.messages, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// `target` is there already or cannot be written, there is no database, or what is in it is
+/// damaged; nothing is left under the name of `target` then.
+pub fn backup(
+    directory: &Path,
+    target: &Path,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<BackupSummary, StoreError> {
+    if target.exists() {
+        return Err(StoreError::File {
+            path: target.display().to_string(),
+            message: "is there already; choose another name".into(),
+        });
+    }
+    let path = directory.join("medsynapse.db");
+    if !path.exists() {
+        return Err(StoreError::File {
+            path: path.display().to_string(),
+            message: "no database is there".into(),
+        });
+    }
+    let partial = partial(target);
+    make_private(&partial)?;
+    let done = copy(&path, &partial, &mut progress)
+        .and_then(|()| check(&partial))
+        .and_then(|messages| publish(&partial, target, messages));
+    if done.is_err() {
+        // What is left of it is of no use to anybody.
+        let _ = std::fs::remove_file(&partial);
+    }
+    done
+}
+
+fn partial(target: &Path) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    target.with_file_name(name)
+}
+
+fn copy(
+    path: &Path,
+    partial: &Path,
+    progress: &mut impl FnMut(u64, u64),
+) -> Result<(), StoreError> {
+    let source = connect(path, true)?;
+    let mut copy = Connection::open(partial)?;
+    // One snapshot for all steps: what comes in meanwhile neither gets in nor starts it over.
+    let snapshot = source.unchecked_transaction()?;
+    snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    {
+        let backup = Backup::new(&snapshot, &mut copy)?;
+        loop {
+            let step = backup.step(PAGES)?;
+            let pages = backup.progress();
+            let count = |pages: i32| u64::try_from(pages).unwrap_or_default();
+            progress(
+                count(pages.pagecount).saturating_sub(count(pages.remaining)),
+                count(pages.pagecount),
+            );
+            match step {
+                StepResult::Done => break,
+                StepResult::More => {}
+                _ => std::thread::sleep(PAUSE),
+            }
+        }
+    }
+    snapshot.finish()?;
+    // One file, without a log beside it.
+    copy.pragma_update(None, "journal_mode", "DELETE")?;
+    copy.close().map_err(|(_, error)| StoreError::from(error))
+}
+
+/// Checks the structure, what refers to what, and the checksum of every message.
+fn check(path: &Path) -> Result<u64, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let database = Connection::open_with_flags(path, flags)?;
+    let whole: String = database.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if whole != "ok" {
+        return Err(StoreError::Database(format!(
+            "the database is damaged: {whole}"
+        )));
+    }
+    let mut dangling = database.prepare("PRAGMA foreign_key_check")?;
+    if dangling.exists([])? {
+        let text = "the database is damaged: rows refer to what is not there";
+        return Err(StoreError::Database(text.into()));
+    }
+    let mut statement = database.prepare("SELECT id, raw, digest FROM messages")?;
+    let mut rows = statement.query([])?;
+    let mut messages = 0;
+    while let Some(row) = rows.next()? {
+        let (raw, kept) = (row.get_ref(1)?.as_blob(), row.get_ref(2)?.as_blob());
+        if !matches!((raw, kept), (Ok(raw), Ok(kept)) if digest(raw) == kept) {
+            return Err(StoreError::Corrupt { id: row.get(0)? });
+        }
+        messages += 1;
+    }
+    Ok(messages)
+}
+
+fn publish(partial: &Path, target: &Path, messages: u64) -> Result<BackupSummary, StoreError> {
+    let failed = |error: std::io::Error| file_error(target, &error);
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .open(partial)
+        .map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    let bytes = file.metadata().map_err(failed)?.len();
+    // Two backups to one name at a time: the second one finds it taken.
+    std::fs::hard_link(partial, target).map_err(failed)?;
+    std::fs::remove_file(partial).map_err(failed)?;
+    if let Some(parent) = target.parent() {
+        sync_directory(parent);
+    }
+    Ok(BackupSummary { messages, bytes })
+}
