@@ -1,0 +1,88 @@
+//! The table that is printed.
+
+use std::fmt::Write as _;
+
+/// Floor and stretch of a figure.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Limit {
+    AtLeast(f64, f64),
+    AtMost(f64, f64),
+}
+
+impl Limit {
+    fn verdict(self, value: f64) -> &'static str {
+        let (floor, stretch) = match self {
+            Self::AtLeast(floor, stretch) => (value >= floor, value >= stretch),
+            Self::AtMost(floor, stretch) => (value <= floor, value <= stretch),
+        };
+        match (floor, stretch) {
+            (_, true) => "stretch",
+            (true, false) => "floor",
+            (false, false) => "MISSED",
+        }
+    }
+
+    fn written(self) -> (String, String) {
+        let (sign, floor, stretch) = match self {
+            Self::AtLeast(floor, stretch) => ("≥", floor, stretch),
+            Self::AtMost(floor, stretch) => ("≤", floor, stretch),
+        };
+        (format!("{sign} {floor}"), format!("{sign} {stretch}"))
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    rows: Vec<[String; 6]>,
+    notes: Vec<String>,
+}
+
+impl Table {
+    pub(crate) fn ratio(&mut self, name: &str, value: f64, limit: Limit, detail: &str) {
+        self.row(name, format!("{value:.2}"), value, limit, detail);
+    }
+
+    pub(crate) fn figure(
+        &mut self,
+        name: &str,
+        value: f64,
+        unit: &str,
+        limit: Limit,
+        detail: &str,
+    ) {
+        self.row(name, format!("{value:.1} {unit}"), value, limit, detail);
+    }
+
+    fn row(&mut self, name: &str, shown: String, value: f64, limit: Limit, detail: &str) {
+        let (floor, stretch) = limit.written();
+        let verdict = limit.verdict(value).to_owned();
+        eprintln!("  {name}: {shown} ({verdict}) {detail}");
+        self.rows.push([
+            name.to_owned(),
+            shown,
+            floor,
+            stretch,
+            verdict,
+            detail.to_owned(),
+        ]);
+    }
+
+    pub(crate) fn note(&mut self, text: &str) {
+        self.notes.push(text.to_owned());
+    }
+
+    #[expect(clippy::print_stdout, reason = "this is what was asked for")]
+    pub(crate) fn print(&self) {
+        let mut text = String::from(
+            "| figure | measured | floor | stretch | met | from |\n|---|---|---|---|---|---|\n",
+        );
+        for row in &self.rows {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "| {} |", row.join(" | "));
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "\n{note}");
+        }
+        print!("{text}");
+    }
+}
