@@ -50,3 +50,26 @@ pub(crate) fn warnings(json: &Value) -> Vec<String> {
         .map(|entry| format!("{} {}", text(entry, "code"), text(entry, "path")))
         .collect()
 }
+
+/// The files of the corpus of others; without it a word, and nothing is tested.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the corpus is, only the environment knows"
+)]
+pub(crate) fn corpus_files() -> Option<Vec<(String, Vec<u8>)>> {
+    let Ok(root) = std::env::var("HL7_CORPUS") else {
+        println!("HL7_CORPUS is not set: skipped");
+        return None;
+    };
+    let manifest = std::path::Path::new(&root).join("manifest.tsv");
+    let manifest = std::fs::read_to_string(manifest).unwrap();
+    let names = manifest
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split('\t').next());
+    let read = |name: &str| {
+        let bytes = std::fs::read(std::path::Path::new(&root).join(name)).unwrap();
+        (name.to_owned(), bytes)
+    };
+    Some(names.map(read).collect())
+}
