@@ -17,6 +17,7 @@
 
 mod complete;
 mod context;
+mod convert;
 mod date;
 mod error;
 mod form;
@@ -27,13 +28,16 @@ mod show;
 mod status;
 mod unique;
 mod unmapped;
+mod validate;
 mod view;
 mod write;
 
 pub use context::{Context, Fill, Station, accession_number};
+pub use convert::{Converted, RoundTrip, convert, round_trip};
 pub use error::{Errors, Problem};
 pub use form::Form;
 pub use request::Request;
 pub use show::{Dates, NotMapped, Options, from_message, warnings_json};
+pub use validate::{Issue, Severity, Source, Validation, validate};
 pub use view::order_json;
 pub use write::{Explain, Origin, to_message};

@@ -7,6 +7,8 @@ mod patient;
 pub(crate) mod report;
 mod structure;
 
+use std::borrow::Cow;
+
 use hl7_message::{Charset, Message, SegmentId, loc};
 
 use crate::change::Change;
@@ -61,14 +63,8 @@ impl core::fmt::Debug for Facts {
 impl Facts {
     /// Reads them from a message.
     pub fn of(message: &Message<'_>, profile: &Profile) -> Self {
-        let charset = Charset::from_msh18(message.header().character_set().first().as_bytes())
-            .ok()
-            .filter(|_| !message.header().character_set().is_empty())
-            .unwrap_or(profile.default_charset);
-        let text = |bytes: &[u8]| match charset.decode(bytes) {
-            Ok(text) => text.trim().to_owned(),
-            Err(_) => String::from_utf8_lossy(bytes).trim().to_owned(),
-        };
+        let charset = charset_of(message, profile.default_charset);
+        let text = |bytes: &[u8]| text_of(bytes, charset).trim().to_owned();
         let at = |location| {
             let value = message.value(location).unescape()?;
             Some(text(&value)).filter(|text: &String| !text.is_empty())
@@ -98,6 +94,22 @@ impl Facts {
             ..Self::default()
         }
     }
+}
+
+/// The character set that MSH-18 names; `otherwise` where it names none that is known.
+pub(crate) fn charset_of(message: &Message<'_>, otherwise: Charset) -> Charset {
+    let name = message.header().character_set();
+    Charset::from_msh18(name.first().as_bytes())
+        .ok()
+        .filter(|_| !name.is_empty())
+        .unwrap_or(otherwise)
+}
+
+/// Bytes as text for people; where the set does not have them, U+FFFD.
+pub(crate) fn text_of(bytes: &[u8], charset: Charset) -> Cow<'_, str> {
+    charset
+        .decode(bytes)
+        .unwrap_or_else(|_| String::from_utf8_lossy(bytes))
 }
 
 /// Whether a message is itself an acknowledgement or an answer: it is never acknowledged.

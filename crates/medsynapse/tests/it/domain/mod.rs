@@ -1,6 +1,7 @@
 //! Domain JSON, both ways.
 
 mod acknowledgements;
+mod convert;
 mod errors;
 mod fills;
 mod golden;
