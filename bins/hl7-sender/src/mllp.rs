@@ -128,10 +128,10 @@ impl Target {
             ),
             ExchangeError::Frame(_)
             | ExchangeError::Unframed { .. }
-            | ExchangeError::NoMsa
-            | ExchangeError::UnknownCode
+            | ExchangeError::NoMsa(_)
+            | ExchangeError::UnknownCode(_)
             | ExchangeError::CommitNak => (FailureKind::NoAck, error.to_string()),
-            ExchangeError::WrongId | ExchangeError::Unexpected => {
+            ExchangeError::WrongId(_) | ExchangeError::Unexpected => {
                 (FailureKind::WrongId, error.to_string())
             }
             ExchangeError::Encode(_) | ExchangeError::NoControlId => {

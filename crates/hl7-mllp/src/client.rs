@@ -6,6 +6,7 @@ mod dial;
 mod error;
 mod link;
 mod many;
+mod phases;
 mod wire;
 
 use std::{fmt, sync::Arc};
@@ -18,14 +19,49 @@ use tokio::{
 
 pub use config::ClientConfig;
 pub use dial::{Dial, TcpDialer};
-pub use error::{AnswerPhase, ExchangeError};
+pub use error::{AnswerPhase, ExchangeError, Untold};
 pub use link::Link;
+pub use phases::{Phase, Phases};
 
-use crate::correlate::{Acknowledgement, Correlate, Hl7, Verdict};
+use crate::correlate::{Correlate, Hl7, Verdict};
 use wire::Wire;
 
-/// MSA-1 of an answer that says: stored, and another answer may follow.
-const COMMIT_ACCEPT: &[u8] = b"CA";
+/// Which stage of HL7's enhanced mode an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// CA, CE, CR.
+    Commit,
+    /// AA, AE, AR.
+    Application,
+}
+
+impl Stage {
+    const fn of(code: &[u8]) -> Self {
+        match code {
+            [b'C', ..] => Self::Commit,
+            _ => Self::Application,
+        }
+    }
+}
+
+/// What a frame says about the message with this id, or why it says nothing about it.
+fn judge(
+    correlate: &dyn Correlate,
+    answer: &Bytes,
+    id: &[u8],
+) -> Result<(Stage, Verdict), ExchangeError> {
+    let untold = || Untold(answer.clone());
+    let ack = correlate
+        .acknowledgement(answer)
+        .ok_or_else(|| ExchangeError::NoMsa(untold()))?;
+    let verdict =
+        Verdict::from_code(ack.code).ok_or_else(|| ExchangeError::UnknownCode(untold()))?;
+    let of_nobody = ack.control_id.is_empty() && verdict != Verdict::Accepted;
+    if ack.control_id != id && !of_nobody {
+        return Err(ExchangeError::WrongId(untold()));
+    }
+    Ok((Stage::of(ack.code), verdict))
+}
 
 /// A message the peer has answered: the verdict, and the answer as it came.
 ///
@@ -36,6 +72,8 @@ pub struct Exchange {
     pub verdict: Verdict,
     /// The payload of the answer.
     pub answer: Bytes,
+    /// The commit answer (CA) that came before it, where one was waited past.
+    pub commit: Option<Bytes>,
 }
 
 impl fmt::Debug for Exchange {
@@ -43,6 +81,7 @@ impl fmt::Debug for Exchange {
         f.debug_struct("Exchange")
             .field("verdict", &self.verdict)
             .field("answer_bytes", &self.answer.len())
+            .field("commit_bytes", &self.commit.as_ref().map(Bytes::len))
             .finish()
     }
 }
@@ -131,19 +170,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             .ok_or(ExchangeError::NoControlId)?;
         self.wire.check_silent().await?;
         self.wire.send(frame).await?;
+        let mut commit = None;
         loop {
             let answer = self.wire.receive().await?;
-            let Acknowledgement { code, control_id } = correlate
-                .acknowledgement(&answer)
-                .ok_or(ExchangeError::NoMsa)?;
-            let verdict = Verdict::from_code(code).ok_or(ExchangeError::UnknownCode)?;
-            if control_id != id && !(control_id.is_empty() && verdict != Verdict::Accepted) {
-                return Err(ExchangeError::WrongId);
-            }
-            if code != COMMIT_ACCEPT || !self.wire.config.await_application_answer {
+            let (stage, verdict) = judge(&*correlate, &answer, id)?;
+            let stored = stage == Stage::Commit && verdict == Verdict::Accepted;
+            if !stored || !self.wire.config.await_application_answer {
                 self.wire.settled();
-                return Ok(Exchange { verdict, answer });
+                return Ok(Exchange {
+                    verdict,
+                    answer,
+                    commit,
+                });
             }
+            if commit.is_some() {
+                return Err(ExchangeError::AnsweredBefore(Untold(answer)));
+            }
+            commit = Some(answer);
         }
     }
 

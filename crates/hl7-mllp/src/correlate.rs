@@ -1,7 +1,9 @@
 //! [`Correlate`]: which answer belongs to which message, found in the raw bytes.
 //!
 //! This is the one place of the crate that looks into a message, and it looks only at MSH-1,
-//! MSH-10, MSA-1 and MSA-2.
+//! MSH-10, MSH-15, MSH-16, MSA-1 and MSA-2.
+
+use bytes::Bytes;
 
 /// Tells a [`Client`](crate::client::Client) which answer belongs to which message.
 pub trait Correlate: Send + Sync {
@@ -10,6 +12,64 @@ pub trait Correlate: Send + Sync {
 
     /// What an answer says and about which message, or `None` if it is no acknowledgement.
     fn acknowledgement<'a>(&self, frame: &'a [u8]) -> Option<Acknowledgement<'a>>;
+
+    /// Which answers the message asks for. The default is HL7's original mode: one, from the
+    /// application.
+    fn asks(&self, frame: &[u8]) -> Asks {
+        let _ = frame;
+        Asks::ORIGINAL
+    }
+
+    /// The commit answer that an application's answer itself asks for, if it is to have one. The
+    /// default gives none.
+    fn commit_answer(&self, answer: &[u8]) -> Option<Bytes> {
+        let _ = answer;
+        None
+    }
+}
+
+/// Which answers a message asks for: MSH-15 and MSH-16.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Asks {
+    /// When an answer is to say that the message is stored: CA, CE, CR.
+    pub commit: When,
+    /// When an answer is to say what the application made of it: AA, AE, AR.
+    pub application: When,
+}
+
+impl Asks {
+    /// One answer, from the application, always.
+    pub const ORIGINAL: Self = Self {
+        commit: When::Never,
+        application: When::Always,
+    };
+}
+
+/// When an answer is wanted (HL7 table 0155).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum When {
+    /// AL.
+    Always,
+    /// NE.
+    Never,
+    /// ER: for an error or a rejection only.
+    Error,
+    /// SU: for success only.
+    Success,
+}
+
+impl When {
+    /// A field as raw bytes; `None` where nothing is said. A value outside the table is read as
+    /// AL: waiting too long is better than not hearing an error.
+    fn from_field(bytes: &[u8]) -> Option<Self> {
+        match bytes.trim_ascii() {
+            b"" | b"\"\"" => None,
+            b"NE" => Some(Self::Never),
+            b"ER" => Some(Self::Error),
+            b"SU" => Some(Self::Success),
+            _ => Some(Self::Always),
+        }
+    }
 }
 
 /// The first two fields of an MSA segment, as raw bytes.
@@ -41,6 +101,24 @@ impl Verdict {
             b"AR" | b"CR" => Some(Self::Rejected),
             _ => None,
         }
+    }
+}
+
+/// The name of an acknowledgement code that is none of the six.
+#[cfg(feature = "net")]
+pub(crate) const OTHER_CODE: &str = "other";
+
+/// An acknowledgement code as a name for counters: one of six, or `other`.
+#[cfg(feature = "net")]
+pub(crate) const fn code_name(code: &[u8]) -> &'static str {
+    match code {
+        b"AA" => "AA",
+        b"AE" => "AE",
+        b"AR" => "AR",
+        b"CA" => "CA",
+        b"CE" => "CE",
+        b"CR" => "CR",
+        _ => OTHER_CODE,
     }
 }
 
@@ -81,6 +159,22 @@ impl Correlate for Hl7 {
         let code = fields.next().unwrap_or_default();
         let control_id = fields.next().unwrap_or_default();
         Some(Acknowledgement { code, control_id })
+    }
+
+    fn asks(&self, frame: &[u8]) -> Asks {
+        let Some((separator, header)) = header(frame) else {
+            return Asks::ORIGINAL;
+        };
+        let mut fields = header.split(|byte| *byte == separator).skip(13);
+        let mut next = || When::from_field(fields.next().unwrap_or_default());
+        match (next(), next()) {
+            (None, None) => Asks::ORIGINAL,
+            // One left empty while the other is valued means never.
+            (commit, application) => Asks {
+                commit: commit.unwrap_or(When::Never),
+                application: application.unwrap_or(When::Never),
+            },
+        }
     }
 }
 
@@ -137,6 +231,23 @@ mod tests {
         check_id(b"PID|1", None);
         check_id(b"MSH", None);
         check_id(b"", None);
+    }
+
+    #[test]
+    fn what_is_asked_for_stands_in_fields_15_and_16() {
+        use When::{Always, Error, Never, Success};
+        let asks = |fields: &str| {
+            let asks = Hl7.asks(format!("MSH|^~\\&|A|B|C|D|||ORM|1|P|2.3{fields}\r").as_bytes());
+            (asks.commit, asks.application)
+        };
+        assert_eq!(asks(""), (Never, Always));
+        assert_eq!(asks("|||\"\"|"), (Never, Always));
+        assert_eq!(asks("|||AL"), (Always, Never));
+        assert_eq!(asks("|||AL|AL|more"), (Always, Always));
+        assert_eq!(asks("||||ER"), (Never, Error));
+        assert_eq!(asks("|||SU|NE"), (Success, Never));
+        assert_eq!(asks("|||XX|"), (Always, Never));
+        assert_eq!(Hl7.asks(b"PID|1"), Asks::ORIGINAL);
     }
 
     #[test]

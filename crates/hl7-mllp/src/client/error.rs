@@ -2,6 +2,8 @@
 
 use std::{fmt, io};
 
+use bytes::Bytes;
+
 use crate::{EncodeError, FrameError};
 
 /// Why there is no answer. None of these is ever a success, and after most of them the connection
@@ -72,13 +74,20 @@ pub enum ExchangeError {
     },
     /// The answer names another message.
     #[error("the answer names another message (MSA-2)")]
-    WrongId,
+    WrongId(Untold),
     /// The answer is not an acknowledgement.
     #[error("the answer has no MSA segment")]
-    NoMsa,
+    NoMsa(Untold),
     /// The answer's code is none of AA, AE, AR, CA, CE, CR.
     #[error("the answer has an unknown code (MSA-1)")]
-    UnknownCode,
+    UnknownCode(Untold),
+    /// The answer was given before: another CA for the message, or a commit answer behind the
+    /// application's.
+    #[error("the peer gave the same answer again")]
+    AnsweredBefore(Untold),
+    /// The peer answered that the message shall be sent again later.
+    #[error("the peer asked to send the message again later")]
+    Postponed(Untold),
     /// The connection was given up while this message waited for its answer, because of another
     /// message.
     #[error("the connection was given up before the answer came")]
@@ -88,7 +97,30 @@ pub enum ExchangeError {
     CommitNak,
 }
 
+/// The bytes of an answer that is none, for whoever has to find out why: `Debug` shows how many,
+/// never which.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Untold(pub Bytes);
+
+impl fmt::Debug for Untold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
 impl ExchangeError {
+    /// The frame that came and is no answer to the message, where one did.
+    pub const fn answer(&self) -> Option<&Bytes> {
+        match self {
+            Self::WrongId(answer)
+            | Self::NoMsa(answer)
+            | Self::UnknownCode(answer)
+            | Self::AnsweredBefore(answer)
+            | Self::Postponed(answer) => Some(&answer.0),
+            _ => None,
+        }
+    }
+
     /// Whether the peer may have received the message. If so its outcome is unknown, and only the
     /// same bytes under the same control id may be sent again.
     pub const fn was_sent(&self) -> bool {
@@ -110,9 +142,11 @@ impl ExchangeError {
             | Self::Io(_)
             | Self::Frame(_)
             | Self::Unframed { .. }
-            | Self::WrongId
-            | Self::NoMsa
-            | Self::UnknownCode
+            | Self::WrongId(_)
+            | Self::NoMsa(_)
+            | Self::UnknownCode(_)
+            | Self::AnsweredBefore(_)
+            | Self::Postponed(_)
             | Self::Abandoned
             | Self::CommitNak => true,
         }
@@ -137,9 +171,11 @@ impl ExchangeError {
             | Self::Reset
             | Self::Io(_)
             | Self::Frame(_)
-            | Self::WrongId
-            | Self::NoMsa
-            | Self::UnknownCode
+            | Self::WrongId(_)
+            | Self::NoMsa(_)
+            | Self::UnknownCode(_)
+            | Self::AnsweredBefore(_)
+            | Self::Postponed(_)
             | Self::Abandoned
             | Self::CommitNak => false,
         }
@@ -165,9 +201,11 @@ impl ExchangeError {
             Self::Io(_) => "io",
             Self::Frame(error) => error.kind.name(),
             Self::Unframed { .. } => "unframed",
-            Self::WrongId => "wrong_id",
-            Self::NoMsa => "no_msa",
-            Self::UnknownCode => "unknown_code",
+            Self::WrongId(_) => "wrong_id",
+            Self::NoMsa(_) => "no_msa",
+            Self::UnknownCode(_) => "unknown_code",
+            Self::AnsweredBefore(_) => "answered_before",
+            Self::Postponed(_) => "postponed",
             Self::Abandoned => "abandoned",
             Self::CommitNak => "commit_nak",
         }

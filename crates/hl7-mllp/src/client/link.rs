@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::{
     RetryPolicy,
-    client::{Client, ClientConfig, Dial, Exchange, ExchangeError, TcpDialer},
+    client::{Client, ClientConfig, Dial, Exchange, ExchangeError, Phases, TcpDialer, Untold},
     correlate::{Correlate, Hl7},
 };
 
@@ -69,11 +69,28 @@ impl<D: Dial> Link<D> {
                 ended => return self.keep(kept, ended).await,
             }
         }
-        let stream = self.dialer.dial(&self.config).await?;
-        let mut client =
-            Client::over(stream, self.config.clone()).correlated_by(Arc::clone(&self.correlate));
+        let mut client = self.dial().await?;
         let ended = client.submit(frame).await;
         self.keep(client, ended).await
+    }
+
+    /// [`Client::submit_by_mode`], connecting first if need be.
+    pub async fn submit_by_mode(&mut self, frame: &[u8]) -> Result<Phases, ExchangeError> {
+        if let Some(mut kept) = self.client.take().filter(Client::is_usable) {
+            match kept.submit_by_mode(frame).await {
+                Err(ExchangeError::Stale | ExchangeError::Unexpected) => {}
+                ended => return self.keep(kept, ended).await,
+            }
+        }
+        let mut client = self.dial().await?;
+        let ended = client.submit_by_mode(frame).await;
+        self.keep(client, ended).await
+    }
+
+    async fn dial(&self) -> Result<Client<D::Io>, ExchangeError> {
+        let stream = self.dialer.dial(&self.config).await?;
+        let client = Client::over(stream, self.config.clone());
+        Ok(client.correlated_by(Arc::clone(&self.correlate)))
     }
 
     /// Sends one message until the receiver has answered it: the same bytes, after the waits of
@@ -88,13 +105,33 @@ impl<D: Dial> Link<D> {
         &mut self,
         frame: &[u8],
         policy: &RetryPolicy,
+        random: impl FnMut() -> u64,
+        failed: impl FnMut(u32, &ExchangeError),
+    ) -> Result<Exchange, ExchangeError> {
+        self.deliver_until(frame, policy, random, failed, |_| true)
+            .await
+    }
+
+    /// [`deliver`](Self::deliver) that takes an answer for the last word only if `settles` says
+    /// so. One that does not settle it is a failure like silence:
+    /// [`Postponed`](ExchangeError::Postponed).
+    ///
+    /// By the standard's reading of AR with 206 or 207 in ERR-1 the same bytes may be accepted
+    /// later; with `hl7-message` that is
+    /// `|exchange| !Message::parse(&exchange.answer).is_ok_and(|answer| Ack::asks_to_resend(&answer))`.
+    pub async fn deliver_until(
+        &mut self,
+        frame: &[u8],
+        policy: &RetryPolicy,
         mut random: impl FnMut() -> u64,
         mut failed: impl FnMut(u32, &ExchangeError),
+        mut settles: impl FnMut(&Exchange) -> bool,
     ) -> Result<Exchange, ExchangeError> {
         let mut failures = 0;
         loop {
             let error = match self.submit(frame).await {
-                Ok(exchange) => return Ok(exchange),
+                Ok(exchange) if settles(&exchange) => return Ok(exchange),
+                Ok(exchange) => ExchangeError::Postponed(Untold(exchange.answer)),
                 Err(error) => error,
             };
             failures += 1;
@@ -113,11 +150,11 @@ impl<D: Dial> Link<D> {
         }
     }
 
-    async fn keep(
+    async fn keep<T>(
         &mut self,
         client: Client<D::Io>,
-        ended: Result<Exchange, ExchangeError>,
-    ) -> Result<Exchange, ExchangeError> {
+        ended: Result<T, ExchangeError>,
+    ) -> Result<T, ExchangeError> {
         if self.config.one_message_per_connection {
             client.close().await;
         } else if client.is_usable() {

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    client::{AnswerPhase, COMMIT_ACCEPT, Client, Exchange, ExchangeError},
+    client::{AnswerPhase, Client, Exchange, ExchangeError, Stage, Untold},
     correlate::Verdict,
     stream::{Step, Unsent},
 };
@@ -21,6 +21,7 @@ const AHEAD_BYTES_MAX: usize = 256 * 1024;
 struct Outstanding {
     index: usize,
     sent: Instant,
+    commit: Option<Bytes>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
@@ -84,7 +85,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     if outstanding.is_empty() {
                         heard = moved;
                     }
-                    outstanding.push_back(Outstanding { index, sent: moved });
+                    outstanding.push_back(Outstanding {
+                        index,
+                        sent: moved,
+                        commit: None,
+                    });
                 }
             }
             let Some(oldest) = outstanding.front() else {
@@ -131,11 +136,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         outcomes: &mut [Option<Result<Exchange, ExchangeError>>],
         outstanding: &mut VecDeque<Outstanding>,
     ) -> Result<(), ExchangeError> {
+        let untold = || Untold(answer.clone());
         let ack = self
             .correlate
             .acknowledgement(&answer)
-            .ok_or(ExchangeError::NoMsa)?;
-        let verdict = Verdict::from_code(ack.code).ok_or(ExchangeError::UnknownCode)?;
+            .ok_or_else(|| ExchangeError::NoMsa(untold()))?;
+        let verdict =
+            Verdict::from_code(ack.code).ok_or_else(|| ExchangeError::UnknownCode(untold()))?;
         let place = outstanding
             .iter()
             .position(|sent| {
@@ -145,12 +152,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                     .unwrap_or_default();
                 self.correlate.control_id(frame) == Some(ack.control_id)
             })
-            .ok_or(ExchangeError::WrongId)?;
-        if ack.code == COMMIT_ACCEPT && self.wire.config.await_application_answer {
-            return Ok(());
+            .ok_or_else(|| ExchangeError::WrongId(untold()))?;
+        let stored = Stage::of(ack.code) == Stage::Commit && verdict == Verdict::Accepted;
+        if stored && self.wire.config.await_application_answer {
+            let commit = outstanding.get_mut(place).map(|sent| &mut sent.commit);
+            return match commit {
+                Some(commit @ None) => {
+                    *commit = Some(answer);
+                    Ok(())
+                }
+                _ => Err(ExchangeError::AnsweredBefore(Untold(answer))),
+            };
         }
-        if let Some(sent) = outstanding.remove(place) {
-            set(outcomes, sent.index, Ok(Exchange { verdict, answer }));
+        if let Some(Outstanding { index, commit, .. }) = outstanding.remove(place) {
+            let exchange = Exchange {
+                verdict,
+                answer,
+                commit,
+            };
+            set(outcomes, index, Ok(exchange));
         }
         Ok(())
     }

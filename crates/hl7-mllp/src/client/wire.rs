@@ -99,6 +99,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         if !self.usable {
             return Err(ExchangeError::Unusable);
         }
+        self.send_within(frame).await
+    }
+
+    /// Sends one frame in the middle of an exchange.
+    pub(super) async fn send_within(&mut self, frame: &[u8]) -> Result<(), ExchangeError> {
         let mut unsent = BytesMut::new();
         self.encode(frame, &mut unsent)?;
         self.usable = false;

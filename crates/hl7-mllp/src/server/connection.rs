@@ -16,9 +16,16 @@ use super::{
 };
 use crate::{
     Event, FrameError, MllpCodec,
+    correlate::{Correlate, Hl7, OTHER_CODE, code_name},
     server::{Answer, CloseReason, ConnectionEnd, Handler, Observer, Request, ServerConfig},
     stream::{Step, Unsent, hang_up, step},
 };
+
+/// MSA-1 of an answer, as a name from a short list.
+fn code_of(reply: &[u8]) -> &'static str {
+    let code = Hl7.acknowledgement(reply).map(|ack| ack.code);
+    code.map_or(OTHER_CODE, code_name)
+}
 
 /// Answers gathered before they must leave; more than one answer may go out in one write.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
@@ -41,6 +48,8 @@ pub(super) struct Connection<H: Handler, S> {
     leaving: Vec<(usize, Instant)>,
     waits: Waits,
     errors_in_row: u32,
+    /// Frames in hand as last told to the observer.
+    told_in_hand: usize,
     /// Why nothing more can be read, once that is so.
     lost: CloseReason,
     end: ConnectionEnd,
@@ -84,6 +93,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
             leaving: Vec::new(),
             waits: Waits::new(Instant::now()),
             errors_in_row: 0,
+            told_in_hand: 0,
             lost: CloseReason::PeerClosed,
             end: ConnectionEnd::new(CloseReason::PeerClosed),
         }
@@ -92,6 +102,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
     /// Serves until the connection is over.
     pub(super) async fn run(mut self) -> ConnectionEnd {
         self.exchange().await;
+        self.tell_in_hand();
         if !matches!(
             self.end.reason,
             CloseReason::Io(_) | CloseReason::WriteTimeout
@@ -109,6 +120,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
         let mut timer = pin!(sleep_until(Instant::now()));
         loop {
             self.take_frames();
+            self.tell_in_hand();
             let deadline = self.deadline();
             if let Some((at, _)) = deadline
                 && (timer.is_elapsed() || at < timer.deadline())
@@ -146,6 +158,14 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
                 told = true;
                 self.told();
             }
+        }
+    }
+
+    fn tell_in_hand(&mut self) {
+        let (before, now) = (self.told_in_hand, self.in_hand.len());
+        if before != now {
+            self.told_in_hand = now;
+            self.observer.in_hand_changed(self.id, before, now);
         }
     }
 
@@ -285,8 +305,9 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
             CloseReason::Handler
         };
         let (reply, close) = match answer {
-            Answer::Reply(reply) => (Some(reply), false),
             Answer::ReplyAndClose(reply) => (Some(reply), true),
+            // The second part of an answer stays in hand.
+            Answer::Reply(reply) | Answer::CommitThen(reply, _) => (Some(reply), false),
             Answer::Nothing => (None, false),
             Answer::Close => (None, true),
         };
@@ -300,6 +321,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
                 return self.stop(CloseReason::AnswerUnsendable);
             }
             self.leaving.push((reply.len(), received));
+            self.observer.acknowledged(self.id, code_of(&reply));
         }
         if close {
             self.stop(reason);

@@ -4,6 +4,8 @@ use std::{
     fmt,
     future::{Future, Ready, ready},
     net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -34,7 +36,6 @@ impl fmt::Debug for Request {
 }
 
 /// What goes back for one frame. `Debug` shows lengths, never bytes.
-#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {
     /// One frame, and the connection stays open.
@@ -45,6 +46,68 @@ pub enum Answer {
     Nothing,
     /// Nothing, and the connection is closed.
     Close,
+    /// One frame now and another answer later, as in HL7's enhanced mode;
+    /// [`commit_then`](Self::commit_then) makes one.
+    CommitThen(Bytes, Later),
+}
+
+impl Answer {
+    /// Sends `commit` in its turn, and what `application` comes to when it is ready.
+    ///
+    /// Commit answers leave in the order of their frames, and so do the later ones among
+    /// themselves, each behind its own commit answer; a later answer holds up no commit answer.
+    /// Until it has left, its frame is in hand: it counts for `in_flight_max`, shutdown waits for
+    /// it, and a panic in it is answered by [`Handler::failure`].
+    ///
+    /// ```
+    /// use hl7_mllp::{Answer, Request, handler_fn};
+    ///
+    /// # fn ack(code: &str) -> bytes::Bytes { code.to_owned().into() }
+    /// # async fn store(_: &[u8]) {}
+    /// # async fn process(_: &[u8]) -> &'static str { "AA" }
+    /// let handler = handler_fn(|request: Request| async move {
+    ///     store(&request.frame).await;
+    ///     Answer::commit_then(ack("CA"), async move {
+    ///         Answer::Reply(ack(process(&request.frame).await))
+    ///     })
+    /// });
+    /// # let _ = handler;
+    /// ```
+    pub fn commit_then(
+        commit: Bytes,
+        application: impl Future<Output = Self> + Send + 'static,
+    ) -> Self {
+        Self::CommitThen(commit, Later(Box::pin(application)))
+    }
+}
+
+/// Nobody knows yet what a later answer will be, so one with a later part equals no other.
+impl PartialEq for Answer {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Reply(one), Self::Reply(other))
+            | (Self::ReplyAndClose(one), Self::ReplyAndClose(other)) => one == other,
+            (Self::Nothing, Self::Nothing) | (Self::Close, Self::Close) => true,
+            _ => false,
+        }
+    }
+}
+
+/// An answer that is not there yet.
+pub struct Later(Pin<Box<dyn Future<Output = Answer> + Send>>);
+
+impl fmt::Debug for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Later")
+    }
+}
+
+impl Future for Later {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        self.0.as_mut().poll(cx)
+    }
 }
 
 impl fmt::Debug for Answer {
@@ -54,6 +117,7 @@ impl fmt::Debug for Answer {
             Self::ReplyAndClose(frame) => write!(f, "ReplyAndClose({} bytes)", frame.len()),
             Self::Nothing => f.write_str("Nothing"),
             Self::Close => f.write_str("Close"),
+            Self::CommitThen(frame, _) => write!(f, "CommitThen({} bytes)", frame.len()),
         }
     }
 }
@@ -63,7 +127,8 @@ impl fmt::Debug for Answer {
 /// [`accept`](Self::accept) is called for every frame in order, and awaited before the next frame
 /// of the same connection is accepted; while it waits the peer feels back-pressure. The future it
 /// returns is the second phase: those of one connection run beside each other, and their answers
-/// leave in the order of the frames.
+/// leave in the order of the frames. An answer may have two parts:
+/// [`Answer::commit_then`].
 ///
 /// When a connection ends early its futures are dropped. A panic in either phase closes that
 /// connection alone, after [`failure`](Self::failure) had its say.

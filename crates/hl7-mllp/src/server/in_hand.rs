@@ -21,7 +21,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::server::{Answer, Handler, Request};
+use crate::server::{Answer, Handler, Later, Request};
 
 /// What a panic leaves behind; the panic hook has already said where it was.
 type Panic = Box<dyn Any + Send>;
@@ -41,7 +41,16 @@ pub(super) struct InHand<H: Handler> {
     accepting: Option<Accepting<H::Pending>>,
     pending: FuturesOrdered<Pending<H::Pending>>,
     frames: VecDeque<Frame>,
+    /// Frames that have had their first answer; few connections ever have one.
+    deferred: Option<Box<Deferred>>,
     bytes: usize,
+}
+
+/// Frames whose second answer is still to come, in order.
+#[derive(Default)]
+struct Deferred {
+    pending: FuturesOrdered<CatchUnwind<AssertUnwindSafe<Later>>>,
+    frames: VecDeque<Frame>,
 }
 
 struct Frame {
@@ -99,12 +108,24 @@ impl<H: Handler> InHand<H> {
             accepting: None,
             pending: FuturesOrdered::new(),
             frames: VecDeque::new(),
+            deferred: None,
             bytes: 0,
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.waiting.is_none()
+        self.len() == 0
+    }
+
+    /// Frames that came in and have not had their last answer.
+    pub(super) fn len(&self) -> usize {
+        self.accepted() + usize::from(self.waiting.is_some())
+    }
+
+    /// Those of them that were handed to the handler.
+    fn accepted(&self) -> usize {
+        let deferred = self.deferred.as_ref();
+        self.frames.len() + deferred.map_or(0, |deferred| deferred.frames.len())
     }
 
     /// Bytes that are here and have no room.
@@ -119,7 +140,7 @@ impl<H: Handler> InHand<H> {
     pub(super) fn has_room(&self, frames_max: usize, bytes_max: usize) -> bool {
         self.accepting.is_none()
             && self.waiting.is_none()
-            && (self.frames.is_empty() || self.frames.len() < frames_max && self.bytes < bytes_max)
+            && (self.accepted() == 0 || self.accepted() < frames_max && self.bytes < bytes_max)
     }
 
     pub(super) fn hand_over(&mut self, request: Request, received: Instant) {
@@ -165,6 +186,7 @@ impl<H: Handler> InHand<H> {
         self.accepting = None;
         self.pending = FuturesOrdered::new();
         self.frames.clear();
+        self.deferred = None;
         self.bytes = 0;
     }
 
@@ -188,25 +210,46 @@ impl<H: Handler> InHand<H> {
             });
         }
         if let Poll::Ready(Some(answer)) = self.pending.poll_next_unpin(cx)
-            && let Some(Frame {
-                bytes: frame,
-                received,
-                ..
-            }) = self.frames.pop_front()
+            && let Some(frame) = self.frames.pop_front()
         {
-            self.bytes -= frame.len();
-            let panicked = answer.is_err();
-            let answer = answer.unwrap_or_else(|_| self.failure(&frame));
-            return Poll::Ready(Progress::Answered(Answered {
-                answer,
-                panicked,
-                received,
-            }));
+            return Poll::Ready(Progress::Answered(self.answered(frame, answer)));
+        }
+        if let Some(deferred) = &mut self.deferred
+            && let Poll::Ready(Some(answer)) = deferred.pending.poll_next_unpin(cx)
+            && let Some(frame) = deferred.frames.pop_front()
+        {
+            if deferred.frames.is_empty() {
+                self.deferred = None;
+            }
+            return Poll::Ready(Progress::Answered(self.answered(frame, answer)));
         }
         if accepted {
             Poll::Ready(Progress::Accepted)
         } else {
             Poll::Pending
+        }
+    }
+
+    /// An answer to a frame; the frame stays in hand if another one is to follow.
+    fn answered(&mut self, frame: Frame, answer: Result<Answer, Panic>) -> Answered {
+        let (received, panicked) = (frame.received, answer.is_err());
+        let answer = match answer {
+            Ok(Answer::CommitThen(commit, later)) => {
+                let deferred = self.deferred.get_or_insert_default();
+                deferred.frames.push_back(frame);
+                let later = AssertUnwindSafe(later).catch_unwind();
+                deferred.pending.push_back(later);
+                Answer::Reply(commit)
+            }
+            answer => {
+                self.bytes -= frame.bytes.len();
+                answer.unwrap_or_else(|_| self.failure(&frame.bytes))
+            }
+        };
+        Answered {
+            answer,
+            panicked,
+            received,
         }
     }
 

@@ -25,6 +25,10 @@ pub trait Observer: Send + Sync + 'static {
     fn commit_received(&self, _connection: u64, _stored: bool) {}
     /// An answer was handed to the network, `latency` after its frame was whole.
     fn answer_sent(&self, _connection: u64, _bytes: usize, _latency: Duration) {}
+    /// An answer with this code in MSA-1 is on its way: AA, AE, AR, CA, CE, CR, or `other`.
+    fn acknowledged(&self, _connection: u64, _code: &'static str) {}
+    /// The connection had `before` frames in hand and now has `now`.
+    fn in_hand_changed(&self, _connection: u64, _before: usize, _now: usize) {}
     /// The handler gave an answer that cannot travel in a block; the connection is closed.
     fn answer_unsendable(&self, _connection: u64) {}
     /// A TLS handshake failed or took too long; the text says which side objected to what.
@@ -49,6 +53,17 @@ pub enum Refusal {
     TooManyFromAddress,
     /// The address is not on the allow-list.
     NotAllowed,
+}
+
+impl Refusal {
+    /// A short, stable name for counters and log records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TooManyConnections => "too_many_connections",
+            Self::TooManyFromAddress => "too_many_from_address",
+            Self::NotAllowed => "not_allowed",
+        }
+    }
 }
 
 /// Why a connection ended.

@@ -3,8 +3,11 @@
 
 mod client;
 mod fuzz_body;
+mod held;
+mod limits;
 mod pains;
 mod peers;
+mod phases;
 mod server;
 #[cfg(feature = "tls")]
 mod tls;

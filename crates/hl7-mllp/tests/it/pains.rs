@@ -20,13 +20,10 @@ use tokio::{
     time::Instant,
 };
 
+use crate::held::acknowledging;
 use crate::peers::{
     Act, Heard, Script, ToScript, ack, framed, id_of, on_pipes, on_tcp, order, read_frame,
 };
-
-fn acknowledging() -> impl hl7_mllp::Handler {
-    handler_fn(|request: Request| async move { Answer::Reply(ack("AA", &id_of(&request.frame))) })
-}
 
 #[tokio::test(start_paused = true)]
 async fn pain_01_late_acknowledgement_is_never_taken_for_the_next_message() {

@@ -6,6 +6,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -120,7 +121,7 @@ impl Observer for Ear {
     fn commit_received(&self, _: u64, stored: bool) {
         self.say(Heard::Commit(stored));
     }
-    fn answer_sent(&self, _: u64, bytes: usize, _: std::time::Duration) {
+    fn answer_sent(&self, _: u64, bytes: usize, _: Duration) {
         self.say(Heard::Answer(bytes));
     }
     fn answer_unsendable(&self, _: u64) {
@@ -228,6 +229,8 @@ pub(crate) struct Script {
 pub(crate) enum Act {
     /// Sends these bytes as they are.
     Say(Vec<u8>),
+    /// Sends these bytes, and those some time later.
+    SayThen(Vec<u8>, Duration, Vec<u8>),
     /// Sends these bytes and closes.
     SayAndClose(Vec<u8>),
     /// Nothing at all, for ever.
@@ -266,6 +269,11 @@ impl Script {
                 let act = self.steps.lock().unwrap().pop_front();
                 match act.unwrap_or(Act::Silence) {
                     Act::Say(bytes) => stream.write_all(&bytes).await.unwrap(),
+                    Act::SayThen(first, pause, second) => {
+                        stream.write_all(&first).await.unwrap();
+                        tokio::time::sleep(pause).await;
+                        stream.write_all(&second).await.unwrap();
+                    }
                     Act::SayAndClose(bytes) => {
                         return stream.write_all(&bytes).await.unwrap();
                     }
