@@ -5,6 +5,14 @@ use std::borrow::Cow;
 
 use encoding_rs::{Encoding, mem};
 
+mod transcode;
+
+pub use transcode::{Transcoded, Undecodable};
+
+use crate::field::{Component, Field, Repetition, Subcomponent};
+use crate::message::Message;
+use crate::value::Value;
+
 /// A character set that MSH-18 can name.
 ///
 /// Source: HL7 2.3 table 0211 and, read as well, the names of later versions.
@@ -33,6 +41,10 @@ enum Codec {
     Latin1,
     /// As `encoding_rs` has it, but 80 to 9F are control characters of the same number.
     Latin5,
+    /// JIS X 0201: ASCII and half-width Katakana.
+    JisX0201,
+    /// Several sets that escape sequences switch between.
+    Iso2022Jp,
     Other(&'static Encoding),
 }
 
@@ -52,10 +64,14 @@ const TABLE: &[(&str, Codec)] = &[
     ("8859/13", Codec::Other(encoding_rs::ISO_8859_13)),
     ("8859/14", Codec::Other(encoding_rs::ISO_8859_14)),
     ("8859/15", Codec::Other(encoding_rs::ISO_8859_15)),
-    ("ISO IR87", Codec::Other(encoding_rs::ISO_2022_JP)),
+    ("ISO IR14", Codec::JisX0201),
+    ("ISO IR87", Codec::Iso2022Jp),
     ("GB 18030-2000", Codec::Other(encoding_rs::GB18030)),
     ("KS X 1001", Codec::Other(encoding_rs::EUC_KR)),
     ("BIG-5", Codec::Other(encoding_rs::BIG5)),
+    // Not in the table of HL7, but sent.
+    ("SHIFT_JIS", Codec::Other(encoding_rs::SHIFT_JIS)),
+    ("WINDOWS-1252", Codec::Other(encoding_rs::WINDOWS_1252)),
 ];
 
 /// Other spellings that are sent.
@@ -74,6 +90,24 @@ const ALIASES: &[(&str, &str)] = &[
     ("8859-15", "8859/15"),
     ("ISO-8859-15", "8859/15"),
     ("GB18030", "GB 18030-2000"),
+    ("GB2312", "GB 18030-2000"),
+    ("GBK", "GB 18030-2000"),
+    ("BIG5", "BIG-5"),
+    ("ISO IR13", "ISO IR14"),
+    // Version 2.3 has these two for what later versions call ISO IR87.
+    ("JAS2020", "ISO IR87"),
+    ("JIS X 0202", "ISO IR87"),
+    ("ISO-2022-JP", "ISO IR87"),
+    ("SHIFT-JIS", "SHIFT_JIS"),
+    ("SJIS", "SHIFT_JIS"),
+    ("WINDOWS-31J", "SHIFT_JIS"),
+    ("CP932", "SHIFT_JIS"),
+    ("CP1252", "WINDOWS-1252"),
+];
+
+/// Sets whose bytes can be a line end or frame an MLLP block.
+const WIDE: [&str; 8] = [
+    "UTF-16", "UTF-16LE", "UTF-16BE", "UTF-32", "UTF-32LE", "UTF-32BE", "UCS-2", "UCS-4",
 ];
 
 impl Charset {
@@ -93,15 +127,71 @@ impl Charset {
         codec: Codec::Latin1,
     };
 
-    /// The set that the first repetition of MSH-18 names; an empty one is ASCII.
+    /// The set that a message is in by its MSH-18, or `default` where that is empty: ASCII by the
+    /// standard, UTF-8 or a single-byte set by what your senders do.
+    ///
+    /// Where MSH-18 repeats, the first name counts, but ASCII or ISO IR14 with ISO IR87 behind it
+    /// is the one set that switches between them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Charset::from_msh18`].
+    ///
+    /// ```
+    /// use hl7_message::{Charset, Message};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\r")?;
+    /// assert_eq!(Charset::of(&message, Charset::LATIN_1).unwrap(), Charset::LATIN_1);
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS|||||||||||||||ASCII~ISO IR87\r")?;
+    /// assert_eq!(Charset::of(&message, Charset::UTF_8).unwrap().name(), "ISO IR87");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
+    pub fn of(message: &Message<'_>, default: Self) -> Result<Self, UnknownCharset> {
+        let field = message.header().character_set();
+        let mut names = field.repetitions().map(|name| name.first().as_bytes());
+        let first = names.next().unwrap_or_default();
+        let set = Self::from_msh18(first)?;
+        let switches = |name| Self::from_msh18(name).ok().filter(|set| set.switches());
+        match set.codec {
+            Codec::Ascii | Codec::JisX0201 => {
+                Ok(names
+                    .find_map(switches)
+                    .unwrap_or(if first.trim_ascii().is_empty() {
+                        default
+                    } else {
+                        set
+                    }))
+            }
+            _ => Ok(set),
+        }
+    }
+
+    fn switches(self) -> bool {
+        self.codec == Codec::Iso2022Jp
+    }
+
+    /// The set that a name in MSH-18 means; an empty one is ASCII.
     ///
     /// # Errors
     ///
     /// A name that nobody knows, or that cannot travel in HL7 v2 (UTF-16, UTF-32).
+    ///
+    /// ```
+    /// use hl7_message::{Charset, UnknownCharset};
+    ///
+    /// assert_eq!(Charset::from_msh18(b"UNICODE UTF-8"), Ok(Charset::UTF_8));
+    /// assert_eq!(Charset::from_msh18(b"UNICODE UTF-16"), Err(UnknownCharset::Wide));
+    /// assert_eq!(Charset::from_msh18(b"EBCDIC"), Err(UnknownCharset::Name));
+    /// ```
     pub fn from_msh18(name: &[u8]) -> Result<Self, UnknownCharset> {
         let name = core::str::from_utf8(name)
-            .map_err(|_| UnknownCharset)?
+            .map_err(|_| UnknownCharset::Name)?
             .trim();
+        let last = name.rsplit(' ').next().unwrap_or_default();
+        if WIDE.iter().any(|wide| wide.eq_ignore_ascii_case(last)) {
+            return Err(UnknownCharset::Wide);
+        }
         let find = |wanted: &str| {
             TABLE
                 .iter()
@@ -118,7 +208,7 @@ impl Charset {
                     .find(|(other, _)| other.eq_ignore_ascii_case(name))?;
                 find(alias.1)
             })
-            .ok_or(UnknownCharset)
+            .ok_or(UnknownCharset::Name)
     }
 
     /// The name as MSH-18 has it.
@@ -128,11 +218,20 @@ impl Charset {
 
     /// Whether every byte below 80 is the ASCII character of that number, wherever it stands.
     ///
-    /// In the other sets a delimiter's number can be half of a character: decode the whole
-    /// message to UTF-8 before it is parsed.
+    /// In the other sets a delimiter's number can be half of a character: put the whole message
+    /// into UTF-8 with [`Charset::to_utf8`] before it is parsed.
+    ///
+    /// ```
+    /// use hl7_message::Charset;
+    ///
+    /// assert!(Charset::LATIN_1.is_ascii_superset());
+    /// assert!(!Charset::from_msh18(b"ISO IR87")?.is_ascii_superset());
+    /// # Ok::<(), hl7_message::UnknownCharset>(())
+    /// ```
     pub fn is_ascii_superset(&self) -> bool {
         match self.codec {
-            Codec::Ascii | Codec::Utf8 | Codec::Latin1 | Codec::Latin5 => true,
+            Codec::Ascii | Codec::Utf8 | Codec::Latin1 | Codec::Latin5 | Codec::JisX0201 => true,
+            Codec::Iso2022Jp => false,
             Codec::Other(encoding) => encoding.is_single_byte() || encoding == encoding_rs::EUC_KR,
         }
     }
@@ -154,6 +253,22 @@ impl Charset {
             Codec::Utf8 => utf8(bytes),
             Codec::Latin1 => Ok(mem::decode_latin1(bytes)),
             Codec::Latin5 => Ok(Cow::Owned(bytes.iter().map(|&byte| latin5(byte)).collect())),
+            Codec::JisX0201 => {
+                let text = bytes
+                    .iter()
+                    .enumerate()
+                    .map(|(offset, &byte)| jis_x_0201(byte).ok_or(InvalidBytes { offset }));
+                text.collect::<Result<String, _>>().map(Cow::Owned)
+            }
+            Codec::Iso2022Jp => {
+                let decoded = self.to_utf8(bytes);
+                match decoded.undecodable().first() {
+                    Some(first) => Err(InvalidBytes {
+                        offset: first.offset,
+                    }),
+                    None => Ok(decoded.into_text()),
+                }
+            }
             Codec::Other(encoding) => encoding
                 .decode_without_bom_handling_and_without_replacement(bytes)
                 .ok_or_else(|| InvalidBytes {
@@ -180,7 +295,14 @@ impl Charset {
             Codec::Ascii => per_char(&|c| u8::try_from(c).ok().filter(u8::is_ascii)),
             Codec::Latin1 => per_char(&|c| u8::try_from(c).ok()),
             Codec::Latin5 => per_char(&|c| (0..=u8::MAX).find(|&byte| latin5(byte) == c)),
-            Codec::Other(encoding) => {
+            Codec::JisX0201 => {
+                per_char(&|c| (0..=u8::MAX).find(|&byte| jis_x_0201(byte) == Some(c)))
+            }
+            Codec::Iso2022Jp | Codec::Other(_) => {
+                let encoding = match self.codec {
+                    Codec::Other(encoding) => encoding,
+                    _ => encoding_rs::ISO_2022_JP,
+                };
                 let mut encoder = encoding.new_encoder();
                 let longest = encoder.max_buffer_length_from_utf8_without_replacement(text.len());
                 let mut out = Vec::with_capacity(longest.unwrap_or(text.len() * 4));
@@ -194,6 +316,15 @@ impl Charset {
                 }
             }
         }
+    }
+}
+
+/// ASCII, and half-width Katakana from A1 to DF.
+fn jis_x_0201(byte: u8) -> Option<char> {
+    match byte {
+        0..=0x7F => Some(char::from(byte)),
+        0xA1..=0xDF => char::from_u32(0xFF61 + u32::from(byte - 0xA1)),
+        _ => None,
     }
 }
 
@@ -231,6 +362,68 @@ fn first_invalid(encoding: &'static Encoding, bytes: &[u8]) -> usize {
     }
 }
 
+macro_rules! text {
+    ($($view:ident),*) => {
+        $(
+            impl<'a> $view<'a> {
+                /// Its text in a character set, with the escape sequences for delimiters and
+                /// hexadecimal bytes decoded. Allocates only where one stands, or where the
+                /// bytes are not UTF-8.
+                ///
+                /// # Errors
+                ///
+                /// Bytes that the set does not have; the offset is that among the bytes that
+                /// `unescape` gives.
+                ///
+                /// ```
+                /// use hl7_message::{Charset, Message, loc};
+                ///
+                /// let message = Message::parse(b"MSH|^~\\&|\rPID|1||77||M\xFCller \\T\\ Co\r")?;
+                /// let field = message.field(loc!("PID-5")).unwrap();
+                /// assert_eq!(field.text(Charset::LATIN_1).unwrap(), "Müller & Co");
+                /// assert_eq!(field.first().text(Charset::UTF_8).unwrap_err().offset, 1);
+                /// # Ok::<(), hl7_message::ParseError>(())
+                /// ```
+                pub fn text(&self, charset: Charset) -> Result<Cow<'a, str>, InvalidBytes> {
+                    match self.unescape() {
+                        Cow::Borrowed(bytes) => charset.decode(bytes),
+                        Cow::Owned(bytes) => match charset.decode(&bytes) {
+                            Ok(Cow::Borrowed(text)) => Ok(Cow::Owned(text.to_owned())),
+                            Ok(Cow::Owned(text)) => Ok(Cow::Owned(text)),
+                            Err(error) => Err(error),
+                        },
+                    }
+                }
+            }
+        )*
+    };
+}
+
+text! { Field, Repetition, Component, Subcomponent }
+
+impl<'a> Value<'a> {
+    /// The text in a character set, escape sequences decoded; `None` where none was sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subcomponent::text`].
+    ///
+    /// ```
+    /// use hl7_message::{Charset, Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|\rPID|1||77||DOE||\"\"\r")?;
+    /// assert_eq!(message.value(loc!("PID-5")).text(Charset::ASCII)?.as_deref(), Some("DOE"));
+    /// assert_eq!(message.value(loc!("PID-7")).text(Charset::ASCII)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn text(&self, charset: Charset) -> Result<Option<Cow<'a, str>>, InvalidBytes> {
+        match self {
+            Self::Text(leaf) => leaf.text(charset).map(Some),
+            Self::Absent | Self::Null => Ok(None),
+        }
+    }
+}
+
 impl fmt::Debug for Charset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Charset({})", self.name)
@@ -244,14 +437,30 @@ impl fmt::Display for Charset {
 }
 
 /// MSH-18 names a character set that cannot be read.
+///
+/// ```
+/// use hl7_message::{Charset, UnknownCharset};
+///
+/// let error = Charset::from_msh18(b"UNICODE UTF-16").unwrap_err();
+/// assert_eq!(error, UnknownCharset::Wide);
+/// assert_eq!(error.to_string(), "UTF-16 and UTF-32 cannot carry HL7 v2; write UNICODE UTF-8 in MSH-18");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnknownCharset;
+pub enum UnknownCharset {
+    /// Nobody knows the name.
+    Name,
+    /// The bytes of UTF-16 and UTF-32 can be line ends and framing bytes.
+    Wide,
+}
 
 impl fmt::Display for UnknownCharset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "unknown character set; write ASCII, 8859/1 to 8859/15 or UNICODE UTF-8 in MSH-18",
-        )
+        f.write_str(match self {
+            Self::Name => {
+                "unknown character set; write ASCII, 8859/1 to 8859/15 or UNICODE UTF-8 in MSH-18"
+            }
+            Self::Wide => "UTF-16 and UTF-32 cannot carry HL7 v2; write UNICODE UTF-8 in MSH-18",
+        })
     }
 }
 
@@ -315,18 +524,19 @@ mod tests {
                 canonical
             );
         }
-        for name in ["KLINGON", "UNICODE UTF-16", "8859/99", "\u{fffd}"] {
-            assert_eq!(
-                Charset::from_msh18(name.as_bytes()),
-                Err(UnknownCharset),
-                "{name}"
-            );
+        for name in ["KLINGON", "8859/99", "\u{fffd}"] {
+            let read = Charset::from_msh18(name.as_bytes());
+            assert_eq!(read, Err(UnknownCharset::Name), "{name}");
+        }
+        for name in ["UNICODE UTF-16", "utf-16", "UNICODE UTF-32", "UCS-2"] {
+            let read = Charset::from_msh18(name.as_bytes());
+            assert_eq!(read, Err(UnknownCharset::Wide), "{name}");
         }
     }
 
     #[test]
     fn every_single_byte_goes_there_and_back() {
-        let multi_byte = ["GB 18030-2000", "KS X 1001", "BIG-5"];
+        let multi_byte = ["GB 18030-2000", "KS X 1001", "BIG-5", "SHIFT_JIS"];
         for (name, _) in TABLE.iter().filter(|(name, _)| !multi_byte.contains(name)) {
             let charset = Charset::from_msh18(name.as_bytes()).unwrap();
             for byte in 0..=u8::MAX {

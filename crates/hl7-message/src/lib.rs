@@ -35,7 +35,7 @@ pub use ack::{
 };
 pub use batch::{Chunk, ChunkBuf, ChunkKind, ChunkReader, Chunks, ReadError, chunks};
 #[cfg(feature = "charset")]
-pub use charset::{Charset, InvalidBytes, Unencodable, UnknownCharset};
+pub use charset::{Charset, InvalidBytes, Transcoded, Undecodable, Unencodable, UnknownCharset};
 pub use diagnostic::{Diagnostic, DiagnosticKind, StrictError};
 pub use edit::{Edit, EditError};
 pub use error::{ParseError, ParseErrorKind};

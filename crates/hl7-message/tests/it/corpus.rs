@@ -21,7 +21,7 @@ struct Row {
     digest: String,
 }
 
-fn folder() -> Option<PathBuf> {
+pub(crate) fn folder() -> Option<PathBuf> {
     #[expect(
         clippy::disallowed_methods,
         reason = "the folder is the environment's to name"
