@@ -8,6 +8,8 @@ mod item;
 mod moment;
 mod person;
 mod query;
+pub mod scp;
+pub mod scu;
 pub mod table;
 mod test;
 mod view;

@@ -1,0 +1,9 @@
+//! The worklist over real sockets, asked by our own modality.
+#![cfg(test)]
+
+mod bed;
+mod cases;
+mod charset;
+mod protocol;
+mod steps;
+mod tls;
