@@ -12,6 +12,8 @@ mod counters;
 mod handler;
 mod in_hand;
 mod observer;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod serving;
 mod unfinished;
 mod waits;

@@ -113,7 +113,8 @@ struct Open {
 #[derive(Debug)]
 pub(super) struct Place {
     admission: Arc<Admission>,
-    address: IpAddr,
+    /// `None` while a balancer has not said on whose behalf it connects.
+    address: Option<IpAddr>,
 }
 
 impl Admission {
@@ -124,22 +125,22 @@ impl Admission {
         config: &ServerConfig,
     ) -> Result<Place, Refusal> {
         let address = peer.ip().to_canonical();
-        if !config.allow.is_empty() && !config.allow.iter().any(|range| range.contains(address)) {
-            return Err(Refusal::NotAllowed);
-        }
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.total >= config.connections_max {
-            return Err(Refusal::TooManyConnections);
+        if is_proxy(address, config) {
+            open.check_total(config)?;
+            open.total += 1;
+            return Ok(Place {
+                admission: Arc::clone(self),
+                address: None,
+            });
         }
-        let count = open.by_address.get(&address).copied().unwrap_or(0);
-        if count >= config.connections_per_address_max {
-            return Err(Refusal::TooManyFromAddress);
-        }
-        open.by_address.insert(address, count + 1);
+        check_allowed(address, config)?;
+        open.check_total(config)?;
+        open.count_address(address, config)?;
         open.total += 1;
         Ok(Place {
             admission: Arc::clone(self),
-            address,
+            address: Some(address),
         })
     }
 }
@@ -163,6 +164,70 @@ impl Admission {
     }
 }
 
+/// Whether connections from here are made on behalf of others.
+#[cfg(feature = "proxy")]
+fn is_proxy(address: IpAddr, config: &ServerConfig) -> bool {
+    config.proxies.iter().any(|range| range.contains(address))
+}
+
+#[cfg(not(feature = "proxy"))]
+const fn is_proxy(_: IpAddr, _: &ServerConfig) -> bool {
+    false
+}
+
+fn check_allowed(address: IpAddr, config: &ServerConfig) -> Result<(), Refusal> {
+    if config.allow.is_empty() || config.allow.iter().any(|range| range.contains(address)) {
+        Ok(())
+    } else {
+        Err(Refusal::NotAllowed)
+    }
+}
+
+impl Open {
+    const fn check_total(&self, config: &ServerConfig) -> Result<(), Refusal> {
+        if self.total >= config.connections_max {
+            return Err(Refusal::TooManyConnections);
+        }
+        Ok(())
+    }
+
+    fn count_address(&mut self, address: IpAddr, config: &ServerConfig) -> Result<(), Refusal> {
+        let count = self.by_address.get(&address).copied().unwrap_or(0);
+        if count >= config.connections_per_address_max {
+            return Err(Refusal::TooManyFromAddress);
+        }
+        self.by_address.insert(address, count + 1);
+        Ok(())
+    }
+}
+
+#[cfg(feature = "proxy")]
+impl Place {
+    /// Whether a balancer still has to say on whose behalf it connects.
+    pub(super) const fn is_of_proxy(&self) -> bool {
+        self.address.is_none()
+    }
+
+    /// The place is for somebody behind a balancer.
+    pub(super) fn give_to(
+        &mut self,
+        source: SocketAddr,
+        config: &ServerConfig,
+    ) -> Result<(), Refusal> {
+        let address = source.ip().to_canonical();
+        check_allowed(address, config)?;
+        let mut open = self
+            .admission
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        open.count_address(address, config)?;
+        drop(open);
+        self.address = Some(address);
+        Ok(())
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self
@@ -171,10 +236,12 @@ impl Drop for Place {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         open.total -= 1;
-        if let Some(count) = open.by_address.get_mut(&self.address) {
+        if let Some(address) = self.address
+            && let Some(count) = open.by_address.get_mut(&address)
+        {
             *count -= 1;
             if *count == 0 {
-                open.by_address.remove(&self.address);
+                open.by_address.remove(&address);
             }
         }
         drop(open);

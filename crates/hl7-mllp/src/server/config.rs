@@ -41,7 +41,8 @@ pub struct ServerConfig {
     /// that leave out the carriage return and wait. Off by default, because a stray end block
     /// followed by a stalled network would look alike.
     pub end_block_wait: Option<Duration>,
-    /// From accepting a connection to the end of its TLS handshake. Default 10 s.
+    /// From accepting a connection to the end of its TLS handshake, and as long for the header
+    /// that a balancer sends. Default 10 s.
     pub handshake_deadline: Duration,
     /// Unfinished frames of all connections together. Default 64 MiB. Past it the connection
     /// with the largest one is closed.
@@ -50,6 +51,12 @@ pub struct ServerConfig {
     pub one_message_per_connection: bool,
     /// Who may connect. Empty, the default, is everybody.
     pub allow: Vec<AddressRange>,
+    /// Balancers in front of the server: a connection from one of these addresses begins with a
+    /// header of the PROXY protocol (version 1 or 2), and counts as one from whoever that names,
+    /// for `allow`, the caps, the observer and the handler. Others may not send one. Empty, the
+    /// default, is none.
+    #[cfg(feature = "proxy")]
+    pub proxies: Vec<AddressRange>,
     /// Silence after which TCP probes whether the peer still lives; a dead one is found after
     /// twice this time. `None` leaves probes off. Default 30 s.
     pub keepalive: Option<Duration>,
@@ -75,6 +82,8 @@ impl Default for ServerConfig {
             unfinished_bytes_max: 64 * 1024 * 1024,
             one_message_per_connection: false,
             allow: Vec::new(),
+            #[cfg(feature = "proxy")]
+            proxies: Vec::new(),
             keepalive: Some(Duration::from_secs(30)),
         }
     }

@@ -25,10 +25,11 @@ const FRAME_ERRORS: [&str; 5] = [
     "frame_too_large",
     "too_much_junk",
 ];
-const REFUSALS: [&str; 3] = [
+const REFUSALS: [&str; 4] = [
     "too_many_connections",
     "too_many_from_address",
     "not_allowed",
+    "no_proxy_header",
 ];
 
 /// An [`Observer`] that counts. Labels are from short lists; nothing of a message is kept.
@@ -246,6 +247,7 @@ mod tests {
             Refusal::TooManyConnections,
             Refusal::TooManyFromAddress,
             Refusal::NotAllowed,
+            Refusal::NoProxyHeader,
         ] {
             counters.connection_refused(([127, 0, 0, 1], 1).into(), refusal);
         }
@@ -257,7 +259,7 @@ mod tests {
             .lines()
             .filter(|line| line.contains("_total{"))
             .collect();
-        assert_eq!(labelled.len(), 5 + 3 + 7);
+        assert_eq!(labelled.len(), 5 + 4 + 7);
         assert!(labelled.iter().all(|line| line.ends_with("} 1")), "{text}");
     }
 

@@ -53,6 +53,8 @@ pub enum Refusal {
     TooManyFromAddress,
     /// The address is not on the allow-list.
     NotAllowed,
+    /// A balancer did not say, or not in time, on whose behalf it connects.
+    NoProxyHeader,
 }
 
 impl Refusal {
@@ -62,6 +64,7 @@ impl Refusal {
             Self::TooManyConnections => "too_many_connections",
             Self::TooManyFromAddress => "too_many_from_address",
             Self::NotAllowed => "not_allowed",
+            Self::NoProxyHeader => "no_proxy_header",
         }
     }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpListener,
     sync::Semaphore,
     task::{JoinError, JoinSet},
@@ -146,13 +147,13 @@ impl<U: Send + Sync + 'static, H: Handler> Server<U, H> {
     /// Starts to serve a connection, or refuses it.
     fn welcome<S>(self: &Arc<Self>, stream: S, peer: SocketAddr, connections: &mut JoinSet<Ended>)
     where
-        S: Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
         U: Upgrade<S>,
     {
         let server = Arc::clone(self);
         let refusal = match self.admission.admit(peer, &self.config) {
             Ok(place) => {
-                connections.spawn(async move { Some(server.serve(stream, peer, place).await) });
+                connections.spawn(async move { server.serve(stream, peer, place).await });
                 return;
             }
             Err(refusal) => refusal,
@@ -167,7 +168,7 @@ impl<U: Send + Sync + 'static, H: Handler> Server<U, H> {
                     let place = server.admission.wait(peer, &server.config, GRACE).await;
                     drop(permit);
                     match place {
-                        Ok(place) => Some(server.serve(stream, peer, place).await),
+                        Ok(place) => server.serve(stream, peer, place).await,
                         Err(refusal) => {
                             server.refuse(peer, refusal);
                             None
@@ -183,10 +184,49 @@ impl<U: Send + Sync + 'static, H: Handler> Server<U, H> {
         self.observer.connection_refused(peer, refusal);
     }
 
-    async fn serve<S>(&self, stream: S, peer: SocketAddr, place: Place) -> ConnectionEnd
+    /// Whom a connection is served for, once a balancer has said so.
+    #[cfg(feature = "proxy")]
+    async fn source<S: AsyncRead + Unpin>(
+        &self,
+        stream: &mut S,
+        peer: SocketAddr,
+        place: &mut Place,
+    ) -> Result<SocketAddr, Refusal> {
+        if !place.is_of_proxy() {
+            return Ok(peer);
+        }
+        let header = super::proxy::read_source(stream);
+        let named = tokio::select! {
+            () = self.shutdown.cancelled() => Err(Refusal::NoProxyHeader),
+            read = timeout(self.config.handshake_deadline, header) => match read {
+                Ok(Ok(named)) => Ok(named),
+                Ok(Err(_)) | Err(_) => Err(Refusal::NoProxyHeader),
+            },
+        };
+        let source = named?.unwrap_or(peer);
+        if source != peer {
+            place.give_to(source, &self.config)?;
+        }
+        Ok(source)
+    }
+
+    #[cfg_attr(
+        not(feature = "proxy"),
+        expect(unused_mut, reason = "only a balancer changes whom a place is for")
+    )]
+    async fn serve<S>(&self, mut stream: S, mut peer: SocketAddr, mut place: Place) -> Ended
     where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
         U: Upgrade<S>,
     {
+        #[cfg(feature = "proxy")]
+        match self.source(&mut stream, peer, &mut place).await {
+            Ok(source) => peer = source,
+            Err(refusal) => {
+                self.refuse(peer, refusal);
+                return None;
+            }
+        }
         let id = self.connections.fetch_add(1, Relaxed) + 1;
         self.observer.connection_opened(id, peer);
         tracing::debug!(connection = id, %peer, "connection opened");
@@ -225,7 +265,7 @@ impl<U: Send + Sync + 'static, H: Handler> Server<U, H> {
             reason = end.reason.name(),
             "connection closed"
         );
-        end
+        Some(end)
     }
 }
 

@@ -8,6 +8,8 @@ mod limits;
 mod pains;
 mod peers;
 mod phases;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod server;
 #[cfg(feature = "tls")]
 mod tls;
