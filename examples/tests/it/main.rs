@@ -1,6 +1,8 @@
 //! Every example, run as a person would run it.
 #![cfg(test)]
 
+mod links;
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
