@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::config::Config;
+use crate::tls::TlsFiles;
 
 /// The addresses that are open.
 #[derive(Debug, Clone, Copy)]
@@ -41,27 +42,40 @@ pub(crate) fn banner(
     config: &Config,
     ports: &Ports,
     data_dir: &Path,
+    keys: bool,
     messages: u64,
     orders: u64,
 ) -> String {
-    let keys = if config.api_keys.is_empty() {
-        "no key"
-    } else {
+    let guarding = &config.guarding;
+    let key = if keys || guarding.jwt.is_some() {
         "key needed"
+    } else {
+        "no key"
+    };
+    let login = if keys && !ports.web.ip().is_loopback() {
+        "key needed"
+    } else {
+        "no login"
+    };
+    let http = |tls: &Option<TlsFiles>| if tls.is_some() { "https" } else { "http" };
+    let clear = match &guarding.mllp_tls {
+        None => "clear text",
+        Some(tls) if tls.client_ca.is_some() => "mutual TLS",
+        Some(_) => "TLS",
     };
     let preset = config.profile.preset;
     let version = env!("CARGO_PKG_VERSION");
     let mut text = format!("Medsynapse PACS Broker {version}, profile {preset}\n\n");
-    let web = format!("http://{}", ports.web);
-    let rest = format!("http://{}", ports.rest);
+    let web = format!("{}://{}", http(&guarding.web_tls), ports.web);
+    let rest = format!("{}://{}", http(&guarding.rest_tls), ports.rest);
     let rows = [
         (
             "MLLP",
             ports.mllp.to_string(),
-            protection(ports.mllp, "clear text"),
+            protection(ports.mllp, clear),
         ),
-        ("REST", rest, protection(ports.rest, keys)),
-        ("Web", web, protection(ports.web, "no login")),
+        ("REST", rest, protection(ports.rest, key)),
+        ("Web", web, protection(ports.web, login)),
         (
             "Data",
             data_dir.display().to_string(),

@@ -44,6 +44,14 @@ pub(crate) enum Command {
         /// The file to make; it must not be there yet.
         file: PathBuf,
     },
+    /// The keys of the REST API: add, list, revoke.
+    #[command(subcommand)]
+    Keys(crate::keys::Keys),
+    /// The audit trail: who asked for what.
+    #[command(subcommand)]
+    Audit(crate::audit::Audit),
+    /// Print the `OpenAPI` document of the REST API.
+    Openapi,
     /// Ask a running broker whether it is ready; for containers and service managers.
     Healthcheck,
 }

@@ -11,6 +11,8 @@ use serde::Deserialize;
 
 use crate::cli::{Options, ProfileName};
 use crate::faults::{FaultSettings, FaultsSection};
+use crate::guarding::{self, Guarding, JwtSection, RateSettings};
+use crate::tls::TlsFiles;
 
 /// Where the data lies when nobody says.
 const DATA_DIR: &str = "medsynapse-data";
@@ -27,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) insecure: bool,
     pub(crate) api_keys: Vec<String>,
     pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) guarding: Guarding,
     pub(crate) profile: Profile,
     pub(crate) mllp_server: hl7_mllp::ServerConfig,
     /// `mllp.allow`, as it was written.
@@ -61,6 +64,7 @@ struct MllpSection {
     frame_deadline_secs: Option<u64>,
     idle_timeout_secs: Option<u64>,
     allow: Vec<String>,
+    tls: Option<TlsFiles>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -69,12 +73,22 @@ struct RestSection {
     listen: Option<String>,
     api_keys: Vec<String>,
     allowed_hosts: Vec<String>,
+    allow: Vec<String>,
+    origins: Vec<String>,
+    tls: Option<TlsFiles>,
+    jwt: Option<JwtSection>,
+    requests_per_minute: Option<u32>,
+    requests_burst: Option<u32>,
+    failed_logins_per_minute: Option<u32>,
+    failed_logins_burst: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct WebSection {
     listen: Option<String>,
+    allow: Vec<String>,
+    tls: Option<TlsFiles>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -114,6 +128,7 @@ impl Config {
             None => File::default(),
         };
         let profile = profile(options, &file.broker, file.profile)?;
+        let guarding = guarding(&file)?;
         let mut config = Self {
             data_dir: options
                 .data_dir
@@ -131,6 +146,7 @@ impl Config {
             )?,
             insecure: options.insecure || file.insecure,
             api_keys: file.rest.api_keys,
+            guarding,
             allowed_hosts: file.rest.allowed_hosts,
             mllp_server: mllp_server(&file.mllp, &profile)?,
             mllp_allow: file.mllp.allow,
@@ -172,18 +188,18 @@ impl Config {
         if self.api_keys.iter().any(|key| key.len() < 8) {
             bail!("rest.api_keys: a key has fewer than 8 characters; choose a longer one");
         }
+        if self.insecure {
+            return Ok(());
+        }
+        let keys = !self.api_keys.is_empty() || guarding::has_keys(&self.data_dir)?;
         for (name, flag, address) in [("REST", "--rest", self.rest), ("web", "--web", self.web)] {
-            // The pages have no login yet, so a key does not protect them.
-            let protected = name == "REST" && !self.api_keys.is_empty();
-            if !address.ip().is_loopback() && !protected && !self.insecure {
+            // Browsers at the pages show keys alone.
+            let protected = keys || (name == "REST" && self.guarding.jwt.is_some());
+            if !address.ip().is_loopback() && !protected {
                 bail!(
                     "{name}: {address} can be reached from other machines without a key. Keep it \
-                     on 127.0.0.1 ({flag}){}, or accept the risk with --insecure",
-                    if name == "REST" {
-                        ", set API_KEY or rest.api_keys"
-                    } else {
-                        ""
-                    }
+                     on 127.0.0.1 ({flag}), make a key with `hl7-server keys add NAME`, set \
+                     API_KEY or rest.api_keys, or accept the risk with --insecure"
                 );
             }
         }
@@ -241,6 +257,7 @@ impl Config {
         set("rest", "api_keys", keys.into());
         set("rest", "allowed_hosts", self.allowed_hosts.clone().into());
         set("web", "listen", self.web.to_string().into());
+        show_guarding(&self.guarding, &mut set);
         for (key, text) in [
             ("application", &profile.responder.application),
             ("facility", &profile.responder.facility),
@@ -273,6 +290,85 @@ impl Config {
         set("log", "json", self.log_json.into());
         table.insert("faults".into(), self.faults.shown().into());
         table.to_string()
+    }
+}
+
+/// What guards the listeners.
+fn guarding(file: &File) -> Result<Guarding> {
+    let rest = &file.rest;
+    let failed_logins = guarding::rate(
+        rest.failed_logins_per_minute,
+        rest.failed_logins_burst,
+        Some((60, 100)),
+    );
+    let Some(failed_logins) = failed_logins else {
+        bail!("rest.failed_logins_per_minute: 0 would let keys be guessed; give at least 1");
+    };
+    Ok(Guarding {
+        rest_allow: guarding::ranges("rest.allow", &rest.allow)?,
+        web_allow: guarding::ranges("web.allow", &file.web.allow)?,
+        mllp_tls: file.mllp.tls.clone(),
+        rest_tls: rest.tls.clone(),
+        web_tls: file.web.tls.clone(),
+        origins: guarding::origins(rest.origins.clone())?,
+        jwt: rest.jwt.clone(),
+        rates: RateSettings {
+            requests: guarding::rate(rest.requests_per_minute, rest.requests_burst, None),
+            failed_logins,
+        },
+    })
+}
+
+fn show_guarding(guarding: &Guarding, set: &mut impl FnMut(&str, &str, toml::Value)) {
+    let list = |texts: Vec<String>| toml::Value::from(texts);
+    let ranges = |ranges: &[ipnet::IpNet]| list(ranges.iter().map(ToString::to_string).collect());
+    set("rest", "allow", ranges(&guarding.rest_allow));
+    set("web", "allow", ranges(&guarding.web_allow));
+    set("rest", "origins", list(guarding.origins.clone()));
+    for (section, tls) in [
+        ("mllp", &guarding.mllp_tls),
+        ("rest", &guarding.rest_tls),
+        ("web", &guarding.web_tls),
+    ] {
+        if let Some(tls) = tls {
+            let path = |path: &Path| toml::Value::from(path.to_string_lossy().as_ref());
+            let mut table = toml::Table::new();
+            table.insert("cert".into(), path(&tls.cert));
+            table.insert("key".into(), path(&tls.key));
+            if let Some(ca) = &tls.client_ca {
+                table.insert("client_ca".into(), path(ca));
+            }
+            set(section, "tls", table.into());
+        }
+    }
+    if let Some(jwt) = &guarding.jwt {
+        let mut table = toml::Table::new();
+        table.insert("issuer".into(), jwt.issuer.as_str().into());
+        table.insert("audience".into(), jwt.audience.as_str().into());
+        table.insert("jwks".into(), jwt.jwks.as_str().into());
+        if let Some(algorithms) = &jwt.algorithms {
+            table.insert("algorithms".into(), list(algorithms.clone()));
+        }
+        table.insert("scope_prefix".into(), jwt.scope_prefix.as_str().into());
+        set("rest", "jwt", table.into());
+    }
+    let rates = [
+        (
+            "requests_per_minute",
+            "requests_burst",
+            guarding.rates.requests,
+        ),
+        (
+            "failed_logins_per_minute",
+            "failed_logins_burst",
+            Some(guarding.rates.failed_logins),
+        ),
+    ];
+    for (per_minute, burst, rate) in rates {
+        if let Some(rate) = rate {
+            set("rest", per_minute, i64::from(rate.per_minute.get()).into());
+            set("rest", burst, i64::from(rate.burst.get()).into());
+        }
     }
 }
 
@@ -499,6 +595,26 @@ mod tests {
             "broker.default_charset",
         );
         refused(
+            "[rest]\nallow = ['10.0.0.0/99']\n",
+            Options::default(),
+            "rest.allow: \"10.0.0.0/99\"",
+        );
+        refused(
+            "[rest]\norigins = ['*']\n",
+            Options::default(),
+            "rest.origins: \"*\"",
+        );
+        refused(
+            "[rest]\nfailed_logins_per_minute = 0\n",
+            Options::default(),
+            "rest.failed_logins_per_minute",
+        );
+        refused(
+            "[rest.tls]\ncert = 'c.pem'\n",
+            Options::default(),
+            "missing field `key`",
+        );
+        refused(
             "[rest]\napi_keys = ['short']\n",
             Options::default(),
             "rest.api_keys",
@@ -531,6 +647,19 @@ mod tests {
         );
         let keyed = "[rest]\nlisten = '0.0.0.0:3000'\napi_keys = ['0123456789']\n";
         assert!(load(keyed, Options::default()).is_ok());
+        let directory = tempfile::tempdir().unwrap();
+        let options = |directory: &Path| Options {
+            data_dir: Some(directory.to_owned()),
+            ..Options::default()
+        };
+        refused(open, options(directory.path()), "keys add");
+        let add = crate::keys::Keys::Add {
+            name: "ris".into(),
+            scopes: medsynapse_http::Scopes::ALL,
+            expires: None,
+        };
+        crate::keys::run(add, directory.path(), chrono::DateTime::UNIX_EPOCH).unwrap();
+        assert!(load(open, options(directory.path())).is_ok());
         refused(
             "[web]\nlisten = '0.0.0.0:5000'\n",
             Options::default(),
@@ -554,7 +683,11 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_read_again_and_hides_keys() {
-        let toml = "[rest]\napi_keys = ['0123456789']\n[mllp]\nidle_timeout_secs = 9\n";
+        let toml = "[rest]\napi_keys = ['0123456789']\norigins = ['https://ris.example.org']\n\
+                    requests_per_minute = 600\nallow = ['10.0.0.0/8', '::1']\n\
+                    [rest.tls]\ncert = 'c.pem'\nkey = 'k.pem'\n\
+                    [rest.jwt]\nissuer = 'i'\naudience = 'a'\njwks = 'keys.json'\n\
+                    [mllp]\nidle_timeout_secs = 9\n";
         let shown = load(toml, Options::default()).unwrap().shown();
         assert!(!shown.contains("0123456789"));
         assert_eq!(load(&shown, Options::default()).unwrap().shown(), shown);

@@ -1,22 +1,27 @@
 //! The Medsynapse PACS Broker.
 
+mod audit;
 mod backup;
 mod banner;
 mod cli;
 mod config;
 mod demo;
 mod faults;
+mod guarding;
 mod health;
 mod http;
+mod keys;
 mod log;
 mod metrics;
 mod observe;
 mod run;
 mod signals;
+mod tls;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use medsynapse_broker::{Clock as _, SystemClock};
 
 use crate::cli::{Cli, Command};
 use crate::config::Config;
@@ -32,6 +37,10 @@ const FAILED: u8 = 1;
 )]
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(Command::Openapi) = cli.command {
+        println!("{:#}", medsynapse_http::openapi());
+        return ExitCode::SUCCESS;
+    }
     let config = match Config::load(&cli.options) {
         Ok(config) => config,
         Err(error) => return complain(&error, USAGE),
@@ -46,6 +55,9 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Command::Backup { file } => backup::backup(&config.data_dir, &file),
+        Command::Keys(command) => keys::run(command, &config.data_dir, SystemClock.now()),
+        Command::Audit(command) => audit::run(&command, &config.data_dir),
+        Command::Openapi => return ExitCode::SUCCESS,
         Command::Healthcheck => health::check(config.rest),
         Command::Serve => run::run(&config, &cli.options),
     };

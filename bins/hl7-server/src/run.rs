@@ -6,15 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use hl7_mllp::server::Plain;
+use axum::middleware::from_fn_with_state;
+use hl7_mllp::ServerSummary;
+use hl7_mllp::server::{Plain, serve_on};
 use medsynapse_broker::{
-    Broker, BrokerConfig, Clock, FaultyHandler, FaultyUpgrade, MllpHandler, SystemClock,
+    Broker, BrokerConfig, Clock, Faults, FaultyHandler, FaultyUpgrade, MllpHandler, SystemClock,
 };
-use medsynapse_http::{AllowedHosts, ApiKeys, App, Limits};
+use medsynapse_http::{Access, AllowedHosts, ApiKeys, App, Guard, Limits, Trail};
 use medsynapse_store::{MessageQuery, SqliteStore, StoreError};
 use medsynapse_web::{WebApp, WebLimits};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::banner::{Ports, banner};
@@ -22,10 +25,13 @@ use crate::cli::Options;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::signals::Signals;
-use crate::{demo, http, log, observe};
+use crate::tls::{Tls, TlsFiles};
+use crate::{demo, guarding, http, log, observe};
 
 /// How long MLLP messages in hand may take after the signal to stop.
 const MLLP_DRAIN: Duration = Duration::from_secs(4);
+/// How long the audit trail may take to be written out at the end.
+const TRAIL_DRAIN: Duration = Duration::from_secs(1);
 /// Stopped at the second signal.
 const INTERRUPTED: i32 = 130;
 
@@ -78,33 +84,33 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
 
     let stop = CancellationToken::new();
     let faults = config.faults.start()?;
+    let Guards {
+        access,
+        keys,
+        gates,
+    } = Guards::of(config, &ports, &stop)?;
+    let (trail, has_keys) = (access.trail.clone(), !keys.is_empty());
     let app = App {
         metrics: Some(metrics.page(&broker, &faults)),
-        ..gateway(config, &broker, clock, &ports)
+        ..gateway(config, &broker, clock, &ports, keys, access)
     };
     let (going_down, told) = watch::channel(false);
     let pages = pages(&app, told);
-    let rest = http::serve(rest, medsynapse_http::router(app), stop.clone());
-    let web = http::serve(web, medsynapse_web::router(pages), stop.clone());
-    if !ports.mllp.ip().is_loopback() {
+    let pages = guarded(medsynapse_web::router(pages), &app, &ports, config.insecure);
+    let rest = http::serve(rest, medsynapse_http::router(app), gates.rest, stop.clone());
+    let web = http::serve(web, pages, gates.web, stop.clone());
+    if !ports.mllp.ip().is_loopback() && gates.mllp.is_none() {
         tracing::warn!(address = %ports.mllp, "messages travel in the clear beyond this machine");
     }
-    let handler = FaultyHandler::new(MllpHandler::new(Arc::clone(&broker)), faults.clone());
-    let mllp = tokio::spawn(hl7_mllp::server::serve_on(
-        mllp,
-        FaultyUpgrade::new(Plain, faults),
-        Arc::new(handler),
-        hl7_mllp::ServerConfig {
-            drain_deadline: MLLP_DRAIN,
-            ..config.mllp_server.clone()
-        },
-        Arc::new(observe::Links::new(Arc::clone(&broker))),
-        stop.clone(),
-    ));
+    let mllp = take_messages(mllp, gates.mllp, faults, &broker, config, stop.clone());
 
     if !options.quiet {
         let (messages, orders) = counts(&broker).await?;
-        eprint!("{}", banner(config, &ports, &data_dir, messages, orders));
+        let keys = has_keys;
+        eprint!(
+            "{}",
+            banner(config, &ports, &data_dir, keys, messages, orders)
+        );
     }
     if options.print_ports {
         println!("{}", ports.json());
@@ -118,7 +124,9 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         tracing::info!(%summary, "MLLP closed");
         rest.await.context("the REST server")?;
         web.await.context("the web server")?;
-        close(&broker).await
+        close(&broker).await?;
+        end(trail).await;
+        anyhow::Ok(())
     };
     tokio::select! {
         result = down => result?,
@@ -139,14 +147,143 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     }
 }
 
+/// Takes messages over MLLP until `stop`.
+fn take_messages(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    faults: Faults,
+    broker: &Arc<Broker>,
+    config: &Config,
+    stop: CancellationToken,
+) -> JoinHandle<ServerSummary> {
+    let handler = FaultyHandler::new(MllpHandler::new(Arc::clone(broker)), faults.clone());
+    let handler = Arc::new(handler);
+    let settings = hl7_mllp::ServerConfig {
+        drain_deadline: MLLP_DRAIN,
+        ..config.mllp_server.clone()
+    };
+    let links = Arc::new(observe::Links::new(Arc::clone(broker)));
+    match tls {
+        None => {
+            let plain = FaultyUpgrade::new(Plain, faults);
+            tokio::spawn(serve_on(listener, plain, handler, settings, links, stop))
+        }
+        Some(tls) => {
+            let tls = FaultyUpgrade::new(tls.mllp(), faults);
+            tokio::spawn(serve_on(listener, tls, handler, settings, links, stop))
+        }
+    }
+}
+
+/// Waits until the audit trail is written.
+async fn end(trail: Option<Trail>) {
+    if let Some(trail) = trail {
+        // Connections that were cut off may still hold on to it: they are not waited for.
+        let closing = tokio::task::spawn_blocking(move || trail.close());
+        let _ = tokio::time::timeout(TRAIL_DRAIN, closing).await;
+    }
+}
+
+/// What guards the listeners.
+struct Guards {
+    access: Access,
+    keys: ApiKeys,
+    gates: Gates,
+}
+
+impl Guards {
+    fn of(config: &Config, ports: &Ports, stop: &CancellationToken) -> Result<Self> {
+        let access = Access {
+            closed: !ports.rest.ip().is_loopback() && !config.insecure,
+            ..config.guarding.access(&config.data_dir)?
+        };
+        let keys = match &access.answers {
+            Some(store) => guarding::keys(&config.api_keys, store, stop.clone())?,
+            None => ApiKeys::new(&config.api_keys),
+        };
+        let gates = Gates::of(config, stop)?;
+        Ok(Self {
+            access,
+            keys,
+            gates,
+        })
+    }
+}
+
+/// Who may connect to which listener, and how.
+#[derive(Debug)]
+struct Gates {
+    rest: http::Gate,
+    web: http::Gate,
+    mllp: Option<Tls>,
+}
+
+impl Gates {
+    fn of(config: &Config, stop: &CancellationToken) -> Result<Self> {
+        let guarding = &config.guarding;
+        let tls = |files: &Option<TlsFiles>, section, protocol| {
+            let start =
+                |files: &TlsFiles| Tls::start(files.clone(), section, protocol, stop.clone());
+            files.as_ref().map(start).transpose()
+        };
+        let http11: Option<&'static [u8]> = Some(b"http/1.1");
+        Ok(Self {
+            rest: http::Gate {
+                allow: guarding.rest_allow.clone(),
+                tls: tls(&guarding.rest_tls, "rest", http11)?,
+            },
+            web: http::Gate {
+                allow: guarding.web_allow.clone(),
+                tls: tls(&guarding.web_tls, "web", http11)?,
+            },
+            mllp: tls(&guarding.mllp_tls, "mllp", None)?,
+        })
+    }
+}
+
+/// The pages, written down in the audit trail; where others can reach them they ask for a key as
+/// a browser asks: any name, and a key as the password.
+fn guarded(pages: axum::Router, app: &App, ports: &Ports, insecure: bool) -> axum::Router {
+    let beyond = !ports.web.ip().is_loopback();
+    let closed = beyond && !insecure;
+    let keys = if beyond {
+        app.api_keys.clone()
+    } else {
+        ApiKeys::default()
+    };
+    let access = Access {
+        tokens: None,
+        basic: true,
+        closed,
+        ..app.access.clone()
+    };
+    let guard = Arc::new(Guard::by_method(keys, access, Arc::clone(&app.clock)));
+    pages
+        .layer(from_fn_with_state(Arc::clone(&guard), Guard::check))
+        .layer(from_fn_with_state(guard, Guard::write_down))
+}
+
 /// The REST gateway as it is configured.
-fn gateway(config: &Config, broker: &Arc<Broker>, clock: Arc<dyn Clock>, ports: &Ports) -> App {
+fn gateway(
+    config: &Config,
+    broker: &Arc<Broker>,
+    clock: Arc<dyn Clock>,
+    ports: &Ports,
+    api_keys: ApiKeys,
+    access: Access,
+) -> App {
+    let scheme = if config.guarding.rest_tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     App {
         broker: Arc::clone(broker),
         clock,
-        rest_url: format!("http://{}", ports.rest),
+        rest_url: format!("{scheme}://{}", ports.rest),
         mllp_address: ports.mllp.to_string(),
-        api_keys: ApiKeys::new(&config.api_keys),
+        api_keys,
+        access,
         hosts: AllowedHosts::new(config.allowed_hosts.iter().cloned()),
         limits: Limits {
             message_bytes_max: config.mllp_server.limits.frame_bytes_max,

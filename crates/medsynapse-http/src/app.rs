@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use medsynapse_broker::{Broker, Clock};
 
+use crate::access::{Access, ApiKeys};
 use crate::hosts::AllowedHosts;
-use crate::keys::ApiKeys;
 use crate::metrics::MetricsPage;
 
 /// What the gateway is set up with.
@@ -23,6 +23,8 @@ pub struct App {
     pub mllp_address: String,
     /// Who may ask; empty: everybody.
     pub api_keys: ApiKeys,
+    /// What guards the gateway besides keys.
+    pub access: Access,
     /// By which names the gateway may be called.
     pub hosts: AllowedHosts,
     /// How much is taken.
@@ -39,6 +41,7 @@ impl fmt::Debug for App {
             .field("rest_url", &self.rest_url)
             .field("mllp_address", &self.mllp_address)
             .field("api_keys", &self.api_keys)
+            .field("access", &self.access)
             .field("hosts", &self.hosts)
             .field("limits", &self.limits)
             .finish_non_exhaustive()

@@ -16,10 +16,16 @@ use crate::reading::read;
 /// How long the store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Whether the process runs.
+#[utoipa::path(get, path = "/api/v1/health/live", tag = "health", security(),
+    responses((status = 200, body = serde_json::Value)))]
 pub(crate) async fn live() -> Json<Value> {
     Json(json!({ "status": "live" }))
 }
 
+/// Whether it can take messages.
+#[utoipa::path(get, path = "/api/v1/health/ready", tag = "health", security(),
+    responses((status = 200, body = serde_json::Value)))]
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
     let broken = app.broker.store_failure().borrow().is_some();
     let answers = async { read(app.broker.store(), Store::order_count).await.is_ok() };

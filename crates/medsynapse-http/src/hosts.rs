@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::{HOST, ORIGIN};
+use axum::http::header::{HOST, ORIGIN, UPGRADE};
 use axum::http::uri::Authority;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -57,12 +57,34 @@ impl AllowedHosts {
         name == "localhost" || address.parse::<IpAddr>().is_ok() || self.names.contains(&name)
     }
 
-    fn allow_origin(&self, origin: &HeaderValue) -> bool {
-        let host = origin
+    /// Whether a page of `origin` may send to a server that was called by `host`: a page of its
+    /// own, of this machine, of a name that is listed.
+    fn allow_origin(&self, origin: &HeaderValue, host: &str) -> bool {
+        let authority = |text: &str| {
+            let authority = text.parse::<Authority>().ok()?;
+            Some(authority.host().trim_end_matches('.').to_ascii_lowercase())
+        };
+        let Some((_, origin)) = origin
             .to_str()
             .ok()
-            .and_then(|origin| origin.split_once("://"));
-        host.is_some_and(|(_, host)| self.allow(host))
+            .and_then(|origin| origin.split_once("://"))
+        else {
+            return false;
+        };
+        if !self.allow(origin) {
+            return false;
+        }
+        let Some(name) = authority(origin) else {
+            return false;
+        };
+        let address = name
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>();
+        name == "localhost"
+            || self.names.contains(&name)
+            || address.is_ok_and(|address| address.to_canonical().is_loopback())
+            || authority(host).is_some_and(|host| host == name)
     }
 }
 
@@ -73,34 +95,61 @@ pub async fn check_host(
     request: Request,
     next: Next,
 ) -> Response {
-    let header = request
-        .headers()
-        .get(HOST)
-        .map(|host| host.to_str().unwrap_or_default());
+    match check(&hosts, &[], &request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// The same, where pages of some sites may send.
+pub(crate) fn check(
+    hosts: &AllowedHosts,
+    origins: &[String],
+    request: &Request,
+) -> Result<(), Problem> {
+    let mut given = request.headers().get_all(HOST).iter();
+    let header = match (given.next(), given.next()) {
+        (Some(host), None) => Some(host.to_str().unwrap_or_default()),
+        (None, _) => None,
+        (Some(_), Some(_)) => {
+            let text = "The request names two hosts";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "two_hosts", text));
+        }
+    };
     let uri = request.uri().authority().map(Authority::as_str);
-    // A client of HTTP/1.0 names no host; no browser is one.
-    if header.or(uri).is_some_and(|host| !hosts.allow(host)) {
-        return Problem::new(
+    let Some(host) = header.or(uri) else {
+        // RFC 9112 section 3.2. A client of HTTP/1.0 names no host; no browser is one.
+        if request.version() <= Version::HTTP_10 {
+            return Ok(());
+        }
+        let text = "The request names no host";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "no_host", text));
+    };
+    if !hosts.allow(host) || !uri.is_none_or(|host| hosts.allow(host)) {
+        return Err(Problem::new(
             StatusCode::MISDIRECTED_REQUEST,
             "host_not_allowed",
             "This server is not called by that name; add it to the allowed hosts",
-        )
-        .into_response();
+        ));
     }
     let reads = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
-    let origin = request.headers().get(ORIGIN);
-    if !reads && origin.is_some_and(|origin| !hosts.allow_origin(origin)) {
-        return Problem::new(
-            StatusCode::FORBIDDEN,
-            "origin_not_allowed",
-            "Pages of other sites may not send to this server",
-        )
-        .into_response();
+    // A page of another site cannot read what it gets, but a socket it could.
+    if reads && !request.headers().contains_key(UPGRADE) {
+        return Ok(());
     }
-    next.run(request).await
+    let mut origin = request.headers().get_all(ORIGIN).iter();
+    let named = |origin: &HeaderValue| origins.iter().any(|named| origin == named.as_str());
+    if origin.all(|origin| named(origin) || hosts.allow_origin(origin, host)) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "origin_not_allowed",
+        "Pages of other sites may not send to this server",
+    ))
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 
+/// What this is and where to go on.
+#[utoipa::path(get, path = "/", tag = "about", security(("apiKey" = ["read"])),
+    responses((status = 200, body = serde_json::Value)))]
 pub(crate) async fn index(State(app): State<Arc<App>>) -> Json<Value> {
     let rest = app.rest_url.trim_end_matches('/');
     Json(json!({

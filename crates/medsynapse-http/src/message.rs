@@ -14,7 +14,8 @@ use crate::moment;
 use crate::problem::ProblemAt;
 
 /// A message in a list.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = MessageSummary)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Summary {
     id: i64,
@@ -57,15 +58,19 @@ impl Summary {
 }
 
 /// A message with everything that is kept of it.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Message)]
 #[serde(rename_all = "camelCase")]
-struct Whole<'m> {
+pub(crate) struct Whole<'m> {
     #[serde(flatten)]
     summary: Summary,
+    #[schema(value_type = String)]
     message: Cow<'m, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message_base64: Option<String>,
+    #[schema(value_type = Option<Object>)]
     parsed_message: Option<Raw<'m, 'm>>,
+    #[schema(value_type = String)]
     acknowledgment: Cow<'m, str>,
     findings: Vec<ProblemAt>,
     #[serde(rename = "warningList")]

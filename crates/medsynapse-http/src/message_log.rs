@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRef, Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -15,7 +15,8 @@ use medsynapse_store::{MessageOrder, MessageQuery, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::message::{Summary, whole};
+use crate::app::App;
+use crate::message::{Summary, Whole, whole};
 use crate::problem::Problem;
 use crate::reading::read;
 
@@ -31,12 +32,6 @@ pub struct MessageLogPaths {
 }
 
 impl MessageLogPaths {
-    /// As the REST gateway has them.
-    pub const REST: Self = Self {
-        list: "/api/hl7/messages",
-        one: "/api/hl7/messages/{id}",
-        types: "/api/hl7/types",
-    };
     /// As the web port has them.
     pub const WEB: Self = Self {
         list: "/api/messages",
@@ -63,7 +58,7 @@ impl MessageLog {
             .route(paths.list, get(list))
             .route(paths.one, get(one))
             .route(paths.types, get(types))
-            .with_state(Arc::new(self))
+            .with_state(self)
     }
 }
 
@@ -75,6 +70,16 @@ impl fmt::Debug for MessageLog {
     }
 }
 
+impl FromRef<Arc<App>> for MessageLog {
+    fn from_ref(app: &Arc<App>) -> Self {
+        Self {
+            broker: Arc::clone(&app.broker),
+            clock: Arc::clone(&app.clock),
+            page_entries_max: app.limits.page_entries_max,
+        }
+    }
+}
+
 /// What is said of parameters that are given twice.
 const PARAMETERS: &str = "The parameters cannot be read; give each of page, limit, order, type, \
     accession, patient, controlId and ack once";
@@ -82,17 +87,28 @@ const PARAMETERS: &str = "The parameters cannot be read; give each of page, limi
 /// What messages without a readable MSH-9 are counted and asked for as.
 const UNREADABLE: &str = "UNREADABLE";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
-struct Parameters {
+#[into_params(parameter_in = Query)]
+pub(crate) struct Parameters {
+    /// Which page, from 1.
+    #[param(value_type = Option<u32>, minimum = 1)]
     page: Option<String>,
+    /// How many on a page.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200)]
     limit: Option<String>,
+    /// `asc` or `desc`.
     order: Option<String>,
+    /// MSH-9.1, for instance `ORM`.
     #[serde(rename = "type")]
     kind: Option<String>,
+    /// OBR-2.1
     accession: Option<String>,
+    /// PID-3.1
     patient: Option<String>,
+    /// MSH-10
     control_id: Option<String>,
+    /// MSA-1 of the answer.
     ack: Option<String>,
 }
 
@@ -158,9 +174,10 @@ fn code(kind: &str) -> String {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = MessageList)]
 #[serde(rename_all = "camelCase")]
-struct List {
+pub(crate) struct List {
     total_count: u64,
     total_pages: u64,
     current_page: u64,
@@ -171,8 +188,11 @@ struct List {
     messages: Vec<Summary>,
 }
 
-async fn list(
-    State(log): State<Arc<MessageLog>>,
+/// The message log, page by page.
+#[utoipa::path(get, path = "/api/hl7/messages", tag = "hl7", security(("apiKey" = ["read"])),
+    params(Parameters), responses((status = 200, body = List)))]
+pub(crate) async fn list(
+    State(log): State<MessageLog>,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<List>, Problem> {
     let Query(parameters) = parameters.map_err(|_| Problem::parameter(PARAMETERS))?;
@@ -193,8 +213,12 @@ async fn list(
     }))
 }
 
-async fn one(
-    State(log): State<Arc<MessageLog>>,
+/// One message with its acknowledgement, its findings, and its raw form.
+#[utoipa::path(get, path = "/api/hl7/messages/{id}", tag = "hl7", security(("apiKey" = ["read"])),
+    params(("id" = i64, Path, description = "Its number", minimum = 1)),
+    responses((status = 200, body = Whole)))]
+pub(crate) async fn one(
+    State(log): State<MessageLog>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let number = id.ok().and_then(|Path(id)| id.parse::<i64>().ok());
@@ -222,7 +246,12 @@ async fn one(
     Ok(([(CONTENT_TYPE, "application/json")], json).into_response())
 }
 
-async fn types(State(log): State<Arc<MessageLog>>) -> Result<Json<Map<String, Value>>, Problem> {
+/// How many messages there are of each type.
+#[utoipa::path(get, path = "/api/hl7/types", tag = "hl7", security(("apiKey" = ["read"])),
+    responses((status = 200, body = std::collections::HashMap<String, u64>)))]
+pub(crate) async fn types(
+    State(log): State<MessageLog>,
+) -> Result<Json<Map<String, Value>>, Problem> {
     let types = read(log.broker.store(), Store::message_types).await?;
     Ok(Json(
         types

@@ -43,6 +43,9 @@ impl fmt::Debug for MetricsPage {
     }
 }
 
+/// The figures of the running broker, for Prometheus.
+#[utoipa::path(get, path = "/api/v1/metrics", tag = "health", security(("apiKey" = ["metrics"])),
+    responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     match &app.metrics {
         Some(page) => Ok(([(CONTENT_TYPE, TEXT)], page.render()).into_response()),

@@ -18,15 +18,18 @@ pub const HL7_ACK_CODE: HeaderName = HeaderName::from_static("hl7-ack-code");
 #[derive(Debug)]
 pub struct Problem(Box<Body>);
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+pub(crate) struct Body {
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
     #[serde(serialize_with = "as_number")]
+    #[schema(value_type = u16)]
     status: StatusCode,
     code: &'static str,
+    #[schema(value_type = String)]
     error: Cow<'static, str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     hl7: Vec<ProblemAt>,
@@ -39,7 +42,7 @@ struct Body {
 }
 
 /// Something that is wrong at a place in a message.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProblemAt {
     /// The place in HL7 terms.

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use medsynapse::{AccessionNumber, PatientId};
 use medsynapse_store::{OrderRecord, StoreError};
 use serde_json::{Map, Value, json};
 
+use crate::access::OnWhom;
 use crate::app::App;
 use crate::order;
 use crate::problem::Problem;
@@ -19,10 +21,14 @@ use crate::receive::{body, object, unsupported_type};
 /// No question is longer.
 const QUERY_BYTES_MAX: usize = 64 << 10;
 
+/// A question about a patient, an order or a report.
+#[utoipa::path(post, path = "/api/hl7/query", tag = "hl7", security(("apiKey" = ["read"])),
+    request_body = serde_json::Value,
+    responses((status = 200, body = serde_json::Value)))]
 pub(crate) async fn query(
     State(app): State<Arc<App>>,
     request: Request,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let kind = request
         .headers()
         .get(CONTENT_TYPE)
@@ -40,8 +46,8 @@ pub(crate) async fn query(
     let question = object(&body)?;
     match question.get("queryType").and_then(Value::as_str) {
         Some("patient_studies") => patient_studies(&app, &question).await,
-        Some("order") => one_order(&app, &question).await,
-        Some("report") => one_report(&app, &question).await,
+        Some("order") => Ok(one_order(&app, &question).await?.into_response()),
+        Some("report") => Ok(one_report(&app, &question).await?.into_response()),
         _ => Err(Problem::new(
             StatusCode::BAD_REQUEST,
             "unsupported_query_type",
@@ -50,7 +56,7 @@ pub(crate) async fn query(
     }
 }
 
-async fn patient_studies(app: &App, question: &Map<String, Value>) -> Result<Json<Value>, Problem> {
+async fn patient_studies(app: &App, question: &Map<String, Value>) -> Result<Response, Problem> {
     let patient_id = question
         .get("patientId")
         .and_then(Value::as_str)
@@ -74,12 +80,13 @@ async fn patient_studies(app: &App, question: &Map<String, Value>) -> Result<Jso
             .collect::<Result<Vec<_>, StoreError>>()
     });
     let studies = studies.await?;
-    Ok(Json(json!({
+    let answer = Json(json!({
         "queryType": "patient_studies",
         "patientId": patient_id.trim(),
         "totalCount": studies.len(),
         "studies": studies,
-    })))
+    }));
+    Ok((Extension(OnWhom(patient_id.trim().to_owned())), answer).into_response())
 }
 
 fn accession_number(question: &Map<String, Value>) -> Result<AccessionNumber, Problem> {

@@ -1,11 +1,10 @@
 //! `POST /api/hl7`: a message in, its acknowledgement out.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Request, State};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -17,6 +16,7 @@ use medsynapse_broker::{Answer, Origin};
 use medsynapse_store::Transport;
 use serde_json::{Value, json};
 
+use crate::access::peer;
 use crate::app::App;
 use crate::problem::{HL7_ACK_CODE, Problem};
 use crate::reading::read;
@@ -34,6 +34,20 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// Takes a message and answers with its acknowledgement.
+#[utoipa::path(post, path = "/api/hl7", tag = "hl7", security(("apiKey" = ["send"])),
+    request_body(content(
+        (Envelope = "application/json"),
+        (String = "application/hl7-v2"),
+        (String = "x-application/hl7-v2+er7"),
+        (String = "text/plain"),
+    )),
+    responses((status = 200, description = "Stored; the acknowledgement", content(
+        (Receipt = "application/json"),
+        (String = "application/hl7-v2"),
+        (String = "x-application/hl7-v2+er7"),
+        (String = "text/plain"),
+    ))))]
 pub(crate) async fn receive(
     State(app): State<Arc<App>>,
     request: Request,
@@ -59,13 +73,32 @@ pub(crate) async fn receive(
     }
 }
 
-/// Where a request comes from.
-pub(crate) fn peer(request: &Request) -> String {
-    let info = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    info.map_or_else(
-        || "unknown".into(),
-        |ConnectInfo(address)| address.to_string(),
-    )
+/// A message in base64.
+#[derive(utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what is read as JSON")]
+pub(crate) struct Envelope {
+    /// The message in base64.
+    message: String,
+    /// Not needed: MSH-9 says it.
+    message_type: Option<String>,
+    /// Not needed: MSH-7 says it.
+    send_time: Option<String>,
+}
+
+/// A message that was stored.
+#[derive(utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what is written as JSON")]
+pub(crate) struct Receipt {
+    /// `Message received successfully`
+    message: String,
+    /// Its number in the message log.
+    message_id: i64,
+    /// The acknowledgement.
+    acknowledgment: String,
+    /// Whether it was here before; then this is the first answer again.
+    duplicate: Option<bool>,
 }
 
 enum Form {
@@ -104,6 +137,19 @@ pub(crate) fn unsupported_type() -> Problem {
 
 /// The body, if it arrives in time and is not too long.
 pub(crate) async fn body(mut request: Request, app: &App, max: usize) -> Result<Bytes, Problem> {
+    let plain = |encoding: &HeaderValue| encoding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !request
+        .headers()
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .all(plain)
+    {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "compressed",
+            "Compressed bodies are not taken; send it as it is",
+        ));
+    }
     // What is declared too long is refused before any of it comes.
     let declared = request
         .headers()

@@ -1,10 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod error;
 mod query;
 mod record;
 mod sqlite;
 
+pub use access::{
+    AccessStore, FirstAnswer, KeyRecord, Ticket, TrailCheck, TrailEntry, TrailKey, TrailPage,
+    TrailRecord,
+};
 pub use error::StoreError;
 pub use query::{Direction, MessageOrder, MessageQuery, Page};
 pub use record::{

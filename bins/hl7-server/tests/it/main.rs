@@ -6,5 +6,6 @@ mod full;
 mod lifecycle;
 mod operations;
 mod robust;
+mod security;
 mod senders;
 mod server;

@@ -25,6 +25,11 @@ pub(crate) fn command(data_dir: &Path) -> Command {
 /// The server, started by another program that becomes it: `shell` and, as `$0`, the data
 /// directory come before it on the command line.
 fn command_through(shell: &[&str], data_dir: &Path) -> Command {
+    command_at(shell, data_dir, "127.0.0.1:0")
+}
+
+/// The same, with REST and web at an address.
+fn command_at(shell: &[&str], data_dir: &Path, http: &str) -> Command {
     let program = env!("CARGO_BIN_EXE_hl7-server");
     let mut command = match shell {
         [] => Command::new(program),
@@ -40,14 +45,7 @@ fn command_through(shell: &[&str], data_dir: &Path) -> Command {
         .env("PATH", path)
         .arg("--data-dir")
         .arg(data_dir)
-        .args([
-            "--mllp",
-            "127.0.0.1:0",
-            "--rest",
-            "127.0.0.1:0",
-            "--web",
-            "127.0.0.1:0",
-        ])
+        .args(["--mllp", "127.0.0.1:0", "--rest", http, "--web", http])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
@@ -59,7 +57,16 @@ impl Server {
     }
 
     pub(crate) fn start_through(shell: &[&str], data_dir: &Path, arguments: &[&str]) -> Self {
-        let mut child = command_through(shell, data_dir)
+        Self::spawn(command_through(shell, data_dir), arguments)
+    }
+
+    /// With REST and web at this address.
+    pub(crate) fn start_at(data_dir: &Path, http: &str, arguments: &[&str]) -> Self {
+        Self::spawn(command_at(&[], data_dir, http), arguments)
+    }
+
+    fn spawn(mut command: Command, arguments: &[&str]) -> Self {
+        let mut child = command
             .args(["--quiet", "--print-ports", "--log", "warn"])
             .args(arguments)
             .stderr(Stdio::inherit())

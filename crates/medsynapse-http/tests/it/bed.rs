@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use medsynapse_broker::{Broker, BrokerConfig, ManualClock};
-use medsynapse_http::{AllowedHosts, ApiKeys, App, Limits, router};
+use medsynapse_http::{Access, AllowedHosts, ApiKeys, App, Limits, router};
 use medsynapse_store::{SqliteStore, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -57,6 +57,7 @@ impl Bed {
             rest_url: format!("http://{address}"),
             mllp_address: "127.0.0.1:2575".into(),
             api_keys: ApiKeys::default(),
+            access: Access::default(),
             hosts: AllowedHosts::new(["pacs.example.org"]),
             limits: Limits::default(),
             metrics: Some(medsynapse_http::MetricsPage::new(|| {
@@ -110,6 +111,28 @@ impl Bed {
         }
         let _ = write!(request, "Content-Length: {}\r\n\r\n", body.len());
         self.raw(&[request.as_bytes(), body].concat()).await
+    }
+
+    /// The status of an answer whose body may never end.
+    pub(crate) async fn request_head(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> u16 {
+        let mut request = format!(
+            "{method} {path} HTTP/1.1\r\nConnection: close\r\nHost: {}\r\nContent-Length: 0\r\n",
+            self.address
+        );
+        for (name, value) in headers {
+            let _ = write!(request, "{name}: {value}\r\n");
+        }
+        request.push_str("\r\n");
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut line = [0; 12];
+        stream.read_exact(&mut line).await.unwrap();
+        core::str::from_utf8(&line[9..]).unwrap().parse().unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

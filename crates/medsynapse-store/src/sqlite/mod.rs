@@ -170,7 +170,7 @@ impl Store for SqliteStore {
     }
 }
 
-fn connect(path: &Path, read_only: bool) -> Result<Connection, StoreError> {
+pub(crate) fn connect(path: &Path, read_only: bool) -> Result<Connection, StoreError> {
     let access = if read_only {
         OpenFlags::SQLITE_OPEN_READ_ONLY
     } else {
@@ -186,7 +186,7 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-fn make_directory(directory: &Path) -> Result<(), StoreError> {
+pub(crate) fn make_directory(directory: &Path) -> Result<(), StoreError> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -217,7 +217,7 @@ fn sync_directory(directory: &Path) {
 
 /// Makes the database file, readable by its owner alone; SQLite gives its companions the same
 /// permissions.
-fn make_private(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn make_private(path: &Path) -> Result<(), StoreError> {
     let mut options = File::options();
     options.append(true).create(true);
     #[cfg(unix)]
