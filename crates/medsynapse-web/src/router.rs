@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use medsynapse_http::{MessageLog, MessageLogPaths, check_host};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::{Shared, WebApp};
-use crate::{assets, detail, error_page, events, headers, list, order};
+use crate::{
+    assets, check, convert, detail, error_page, events, generate, headers, list, order, send,
+    tools_api,
+};
 
 /// The pages.
 pub fn router(app: WebApp) -> Router {
@@ -25,6 +28,12 @@ pub fn router(app: WebApp) -> Router {
         .route("/", get(list::list))
         .route("/messages/{id}", get(detail::detail))
         .route("/orders/{accession}", get(order::order))
+        .route("/send", get(send::editor).post(send::send))
+        .route("/check", post(check::check))
+        .route("/generate", get(generate::generate))
+        .route("/convert", get(convert::editor).post(convert::convert))
+        .route("/api/generate", post(tools_api::generate))
+        .route("/api/send", post(tools_api::send))
         .route("/events", get(events::events))
         .route("/assets/{name}", get(assets::asset))
         .fallback(error_page::not_found)

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chrono::DateTime;
-use medsynapse_broker::{Broker, BrokerConfig, ManualClock, Origin};
+use medsynapse_broker::{Broker, BrokerConfig, ManualClock, MllpHandler, Origin};
 use medsynapse_http::AllowedHosts;
 use medsynapse_store::{SqliteStore, Transport};
 use medsynapse_web::{WebApp, WebLimits, router};
@@ -12,9 +12,11 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) struct Bed {
     pub(crate) address: SocketAddr,
+    pub(crate) mllp_address: String,
     pub(crate) broker: Arc<Broker>,
     pub(crate) stop: watch::Sender<bool>,
     _directory: TempDir,
@@ -42,11 +44,20 @@ impl Bed {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
+        let mllp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mllp_address = mllp.local_addr().unwrap().to_string();
+        tokio::spawn(hl7_mllp::serve(
+            mllp,
+            Arc::new(MllpHandler::new(Arc::clone(&broker))),
+            hl7_mllp::ServerConfig::default(),
+            Arc::new(hl7_mllp::NoObserver),
+            CancellationToken::new(),
+        ));
         let app = WebApp {
             broker: Arc::clone(&broker),
             clock,
             hosts: AllowedHosts::default(),
-            mllp_address: "127.0.0.1:2575".into(),
+            mllp_address: mllp_address.clone(),
             rest_url: "http://127.0.0.1:3000/".into(),
             version: "1.2.3".into(),
             limits,
@@ -55,6 +66,7 @@ impl Bed {
         tokio::spawn(async move { axum::serve(listener, router(app)).await.unwrap() });
         Self {
             address,
+            mllp_address,
             broker,
             stop,
             _directory: directory,
@@ -80,6 +92,27 @@ impl Bed {
             .read_to_end(&mut answer)
             .await
             .unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Reply {
+            status,
+            head: head.to_ascii_lowercase(),
+            body: body.to_owned(),
+        }
+    }
+
+    /// A form or a document, posted.
+    pub(crate) async fn post(&self, path: &str, kind: &str, body: &str, headers: &str) -> Reply {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nConnection: close\r\nHost: localhost\r\n\
+             Content-Type: {kind}\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
         let answer = String::from_utf8(answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();

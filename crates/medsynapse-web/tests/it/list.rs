@@ -9,7 +9,7 @@ async fn an_empty_list_says_how_to_send() {
     assert_eq!(page.status, 200);
     let text = page.text();
     assert!(text.contains("No messages yet"), "{text}");
-    assert!(text.contains("127.0.0.1:2575") && text.contains("http://127.0.0.1:3000/api/hl7"));
+    assert!(text.contains(&bed.mllp_address) && text.contains("http://127.0.0.1:3000/api/hl7"));
 }
 
 #[tokio::test]

@@ -7,3 +7,4 @@ mod hostile;
 mod list;
 mod live;
 mod order;
+mod tools;
