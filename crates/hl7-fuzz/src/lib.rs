@@ -10,6 +10,8 @@
     reason = "a broken promise is a panic: that is the point"
 )]
 
+pub mod link;
+
 use bytes::BytesMut;
 use hl7_message::escape::{escape, tokens, unescape};
 use hl7_message::{

@@ -3,11 +3,16 @@
 
 use std::path::Path;
 
-use hl7_fuzz::TARGETS;
+use hl7_fuzz::{TARGETS, Target, link};
+use proptest::prelude::*;
+
+fn targets() -> impl Iterator<Item = Target> {
+    TARGETS.into_iter().chain(link::TARGETS)
+}
 
 #[test]
 fn samples_and_pieces_of_them() {
-    for (_, check) in TARGETS {
+    for (_, check) in targets() {
         for case in hl7_corpus::CASES {
             check(case.bytes);
             let framed = [b"\x07\x0B".as_slice(), case.bytes, b"\x1C\r"].concat();
@@ -22,12 +27,53 @@ fn samples_and_pieces_of_them() {
 #[test]
 fn what_fuzzing_found() {
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
-    for (name, check) in TARGETS {
+    for (name, check) in targets() {
         let Ok(files) = std::fs::read_dir(kept.join(name)) else {
             continue;
         };
         for file in files {
             check(&std::fs::read(file.unwrap().path()).unwrap());
         }
+    }
+}
+
+/// Pieces that make sense alone and often do not together.
+const PIECES: &[&[u8]] = &[
+    b"\x0b",
+    b"\x1c\r",
+    b"\x1c",
+    b"\r",
+    b"\n",
+    b"\x06",
+    b"\x15",
+    b"MSH|^~\\&|C|D|A|B|1||ACK|9|P|2.3\r",
+    b"MSA|",
+    b"AA|42",
+    b"CA|42",
+    b"AE|41",
+    b"AR|",
+    b"\x0bMSH|^~\\&|C|D|A|B|1||ACK|9|P|2.3\rMSA|AA|42|ok\r\x1c\r",
+];
+
+/// What a peer may say.
+fn said() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => proptest::sample::select(PIECES).prop_map(<[u8]>::to_vec),
+        1 => proptest::collection::vec(any::<u8>(), 0..8),
+    ];
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_peer_says(settings in any::<u8>(), said in said()) {
+        link::exchange(&[&[settings], &said[..]].concat());
+    }
+
+    #[test]
+    fn whatever_is_answered(data in said(), more in proptest::collection::vec(any::<u8>(), 0..40)) {
+        link::acknowledge(&data);
+        link::acknowledge(&[b"MSH|^~\\&|A|B|C|D|1||ORM^O01|", &more[..], b"|P|2.3\r"].concat());
+        link::acknowledge(&[b"MSH", &more[..]].concat());
     }
 }
