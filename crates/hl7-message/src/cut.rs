@@ -1,13 +1,18 @@
 //! Where a message begins and ends, and where its segments do.
 
-use memchr::{memchr, memchr_iter, memchr2, memchr2_iter};
+#![expect(
+    clippy::inline_always,
+    reason = "work is compiled for a processor where it is inlined into code for that processor"
+)]
 
-use crate::bitmap::{BLOCK, equal};
+use memchr::{memchr, memchr2_iter};
+
+use crate::bitmap::{BLOCK, Masks, Work, first_of, last_of};
 use crate::error::{ParseError, ParseErrorKind};
 use crate::location::Location;
 use crate::message::LineEnd;
 use crate::segment::SegmentId;
-use crate::table::{SegmentTable, Span};
+use crate::table::{Filling, SegmentTable, Span};
 
 pub(crate) fn at_msh(kind: ParseErrorKind, field: u16, offset: usize) -> ParseError {
     ParseError {
@@ -56,131 +61,146 @@ pub(crate) fn classify(input: &[u8], body: &[u8]) -> ParseErrorKind {
     }
 }
 
-/// Records where each segment begins and ends.
-pub(crate) struct Cutter<'a> {
+/// Finds where each segment begins and ends, and what ends them.
+pub(crate) struct Cutter<'a, 't> {
     pub(crate) body: &'a [u8],
     pub(crate) start: usize,
     pub(crate) segments_max: usize,
+    pub(crate) table: &'t mut SegmentTable,
 }
 
-impl Cutter<'_> {
-    /// Cuts the body into `table`; gives what ends the segments.
-    #[inline]
-    pub(crate) fn cut(&self, table: &mut SegmentTable) -> Result<LineEnd, ParseError> {
-        let Some(first) = memchr2(b'\r', b'\n', self.body) else {
-            self.segment(0, self.body.len(), table)?;
+impl Work for Cutter<'_, '_> {
+    type Output = Result<LineEnd, ParseError>;
+
+    #[inline(always)]
+    fn run<M: Masks>(self, masks: M) -> Self::Output {
+        let Self {
+            body,
+            start,
+            segments_max,
+            table,
+        } = self;
+        let mut cuts = Cuts {
+            body,
+            start,
+            segments_max,
+            spans: table.fill(),
+            from: 0,
+        };
+        let Some(first) = first_of(masks, body, [b'\r', b'\n']) else {
+            cuts.segment(body.len())?;
+            cuts.spans.done();
             return Ok(LineEnd::Missing);
         };
-        let line_end = match self.body.get(first..) {
+        let line_end = match body.get(first..) {
             Some([b'\r', b'\n', ..]) => LineEnd::CrLf,
             Some([b'\r', ..]) => LineEnd::Cr,
             _ => LineEnd::Lf,
         };
-        self.segment(0, first, table)?;
-        let mut from = first + 1;
-        let rest = self.body.get(from..).unwrap_or_default();
-        let base = from;
+        cuts.segment(first)?;
         if line_end == LineEnd::Cr {
-            from = self.cut_at_cr(rest, base, table)?;
+            cuts.at_cr(masks)?;
         } else {
-            for at in memchr2_iter(b'\r', b'\n', rest) {
-                self.segment(from, base + at, table)?;
-                from = base + at + 1;
+            let base = cuts.from;
+            for at in memchr2_iter(b'\r', b'\n', body.get(base..).unwrap_or_default()) {
+                cuts.segment(base + at)?;
             }
         }
-        if from < self.body.len() {
+        if cuts.from < body.len() {
             // An LF behind everything is a line end that a file or an editor added.
-            let last = self.body.len()
-                - self
-                    .body
-                    .iter()
-                    .rev()
-                    .take_while(|&&byte| byte == b'\n')
-                    .count();
-            self.segment(from, last.max(from), table)?;
+            let added = body.iter().rev().take_while(|&&byte| byte == b'\n');
+            cuts.segment(body.len() - added.count())?;
         }
+        cuts.spans.done();
         Ok(line_end)
     }
+}
 
-    /// Cuts `rest`, which stands at `base`, at every CR; gives where the last one left off.
-    #[inline]
-    fn cut_at_cr(
-        &self,
-        rest: &[u8],
-        base: usize,
-        table: &mut SegmentTable,
-    ) -> Result<usize, ParseError> {
+/// The segments that were found so far.
+struct Cuts<'a, 't> {
+    body: &'a [u8],
+    start: usize,
+    segments_max: usize,
+    spans: Filling<'t>,
+    /// Where the next one begins.
+    from: usize,
+}
+
+impl Cuts<'_, '_> {
+    /// Cuts at every CR that is left.
+    #[inline(always)]
+    fn at_cr<M: Masks>(&mut self, masks: M) -> Result<(), ParseError> {
         /// So many blocks without a CR, and the next one is searched for instead.
         const PATIENCE: u32 = 4;
-        let mut from = base;
-        let mut at = 0;
+        let body = self.body;
+        let mut at = self.from;
         let mut quiet = 0;
-        while let Some((block, _)) = rest.get(at..).and_then(<[u8]>::split_first_chunk) {
-            let mut mask = equal(block, b'\r');
+        while let Some(block) = body.get(at..).and_then(<[u8]>::first_chunk) {
+            let mask = masks.any_of(block, [b'\r']);
             if mask == 0 {
                 quiet += 1;
                 at += BLOCK;
                 if quiet >= PATIENCE {
-                    let far = rest.get(at..).unwrap_or_default();
+                    let far = body.get(at..).unwrap_or_default();
                     at += memchr(b'\r', far).unwrap_or(far.len());
                 }
                 continue;
             }
             quiet = 0;
-            while mask != 0 {
-                let end = base + at + mask.trailing_zeros() as usize;
-                self.segment(from, end, table)?;
-                from = end + 1;
-                mask &= mask - 1;
-            }
+            self.at_each(mask, at)?;
             at += BLOCK;
         }
-        for end in memchr_iter(b'\r', rest.get(at..).unwrap_or_default()) {
-            self.segment(from, base + at + end, table)?;
-            from = base + at + end + 1;
-        }
-        Ok(from)
+        self.at_each(last_of(masks, body, at, [b'\r']), at)
     }
 
-    /// What stands between two line ends: a segment, unless it is blank.
-    #[inline]
-    fn segment(&self, from: usize, to: usize, table: &mut SegmentTable) -> Result<(), ParseError> {
-        match self.body.get(from) {
-            Some(&byte) if byte > b' ' && from < to => self.push(from, to, table),
-            _ if from < to => self.odd_segment(from, to, table),
-            _ => Ok(()),
-        }
-    }
-
-    /// A segment that begins with white space or a control character.
-    #[cold]
-    fn odd_segment(
-        &self,
-        mut from: usize,
-        to: usize,
-        table: &mut SegmentTable,
-    ) -> Result<(), ParseError> {
-        // An LF right behind a CR belongs to the line end, whatever MSH ended in.
-        if from > 0 && self.body.get(from) == Some(&b'\n') {
-            from += 1;
-        }
-        // A line of white space is a blank line.
-        let blank = |line: &[u8]| line.iter().all(|byte| matches!(byte, b' ' | b'\t'));
-        if from < to && !self.body.get(from..to).is_some_and(blank) {
-            return self.push(from, to, table);
+    /// Cuts at each set bit of a block that stands at `base`.
+    #[inline(always)]
+    fn at_each(&mut self, mut mask: u64, base: usize) -> Result<(), ParseError> {
+        while mask != 0 {
+            self.segment(base + mask.trailing_zeros() as usize)?;
+            mask &= mask - 1;
         }
         Ok(())
     }
 
-    #[inline]
-    fn push(&self, from: usize, to: usize, table: &mut SegmentTable) -> Result<(), ParseError> {
-        if table.len() >= self.segments_max {
-            let kind = ParseErrorKind::TooManySegments {
-                max: self.segments_max,
-            };
-            return Err(at_msh(kind, 0, self.start + from));
+    /// What stands before the line end at `to`: a segment, unless it is blank.
+    #[inline(always)]
+    fn segment(&mut self, to: usize) -> Result<(), ParseError> {
+        let mut from = self.from;
+        self.from = to + 1;
+        let Some(&[first, ..]) = self.body.get(from..to) else {
+            return Ok(());
+        };
+        if first <= b' ' {
+            match odd_segment(self.body, from, to) {
+                Some(start) => from = start,
+                None => return Ok(()),
+            }
         }
-        table.push(Span::new(self.start + from, self.start + to));
+        if self.spans.len() >= self.segments_max {
+            return Err(too_many(self.segments_max, self.start + from));
+        }
+        self.spans
+            .push(Span::new(self.start + from, self.start + to));
         Ok(())
     }
+}
+
+/// Where a segment begins whose first byte is white space or a control character; `None` for a
+/// blank line.
+#[cold]
+fn odd_segment(body: &[u8], mut from: usize, to: usize) -> Option<usize> {
+    // An LF right behind a CR belongs to the line end, whatever MSH ended in.
+    if from > 0 && body.get(from) == Some(&b'\n') {
+        from += 1;
+    }
+    // A line of white space is a blank line.
+    let blank = |line: &[u8]| line.iter().all(|byte| matches!(byte, b' ' | b'\t'));
+    let line = body.get(from..to).unwrap_or_default();
+    (!blank(line)).then_some(from)
+}
+
+#[cold]
+fn too_many(max: usize, offset: usize) -> ParseError {
+    at_msh(ParseErrorKind::TooManySegments { max }, 0, offset)
 }

@@ -1,8 +1,13 @@
 //! [`Index`]: every delimiter of a message in one pass, and the leaves between them.
 
+#![expect(
+    clippy::inline_always,
+    reason = "work is compiled for a processor where it is inlined into code for that processor"
+)]
+
 use core::fmt;
 
-use crate::bitmap;
+use crate::bitmap::{BLOCK, Filter, Masks, Plain, Work, best, last_of};
 use crate::field::Subcomponent;
 use crate::location::Location;
 use crate::message::Message;
@@ -35,6 +40,7 @@ pub struct Index {
     /// Offsets; only the first `len` count.
     marks: Vec<u32>,
     len: usize,
+    portable: bool,
 }
 
 impl Index {
@@ -43,6 +49,17 @@ impl Index {
         Self {
             marks: Vec::new(),
             len: 0,
+            portable: false,
+        }
+    }
+
+    /// An empty one that is filled in plain integers alone, whatever this processor has: as on
+    /// processors without compare instructions. It finds the same; for tests and measurements.
+    pub const fn portable() -> Self {
+        Self {
+            marks: Vec::new(),
+            len: 0,
+            portable: true,
         }
     }
 
@@ -57,58 +74,119 @@ impl Index {
             separators.repetition,
             or_field(separators.subcomponent()),
         ];
-        self.len = 0;
         let bytes = message.as_bytes();
         let start = message
             .segments()
             .next()
             .map_or(0, |segment| segment.span().start);
-        let body = bytes.get(start..).unwrap_or_default();
-        self.fill(body, wanted, start);
+        let work = Fill {
+            marks: &mut self.marks,
+            bytes,
+            start,
+            wanted,
+        };
+        self.len = if self.portable {
+            work.run(Plain)
+        } else {
+            best(work)
+        };
         Indexed {
             message,
             marks: self.marks.get(..self.len).unwrap_or_default(),
         }
     }
+}
 
-    fn fill(&mut self, body: &[u8], wanted: [u8; 4], start: usize) {
-        #[cfg(target_arch = "x86_64")]
-        if crate::simd::has_avx2() {
-            return crate::simd::for_each_hit(body, wanted, |mask, offset| {
-                self.take(mask, start + offset);
-            });
+/// Notes where in `bytes` from `start` on the bytes stand that are wanted; gives how many.
+struct Fill<'i, 'a> {
+    marks: &'i mut Vec<u32>,
+    bytes: &'a [u8],
+    start: usize,
+    wanted: [u8; 4],
+}
+
+impl Work for Fill<'_, '_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<M: Masks>(self, masks: M) -> usize {
+        /// So many blocks without a delimiter, and strides of them are looked through at once.
+        const PATIENCE: u32 = 2;
+        let Self {
+            marks,
+            bytes,
+            start,
+            wanted,
+        } = self;
+        let mut notes = Notes {
+            marks,
+            len: 0,
+            // Room in one go for most messages: a delimiter for every four bytes is many.
+            likely: bytes.len() / 4,
+        };
+        let mut filter = None;
+        let mut quiet = 0;
+        let mut at = start;
+        while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+            let mask = masks.any_of(block, wanted);
+            if mask == 0 {
+                quiet += 1;
+                at += BLOCK;
+                if quiet >= PATIENCE {
+                    let filter = filter.get_or_insert_with(|| Filter::new(wanted));
+                    at += masks.quiet(bytes.get(at..).unwrap_or_default(), filter);
+                }
+                continue;
+            }
+            quiet = 0;
+            notes.add(masks, mask, at);
+            at += BLOCK;
         }
-        bitmap::for_each_block(body, |offset, block| {
-            self.take(bitmap::any_of(block, wanted), start + offset);
-        });
+        let mask = last_of(masks, bytes, at, wanted);
+        if mask != 0 {
+            notes.add(masks, mask, at);
+        }
+        notes.len
     }
+}
 
-    /// Notes the set bits of a block that starts at `base`.
-    #[inline]
+/// The marks while they are noted.
+struct Notes<'i> {
+    marks: &'i mut Vec<u32>,
+    /// How many there are so far.
+    len: usize,
+    /// How many there may be in all.
+    likely: usize,
+}
+
+impl Notes<'_> {
+    /// Notes the set bits of a block that stands at `base`.
+    #[inline(always)]
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a message is at most u32::MAX bytes"
     )]
-    fn take(&mut self, mut mask: u64, base: usize) {
-        let count = mask.count_ones() as usize;
-        if self.marks.len() < self.len + bitmap::BLOCK {
-            self.marks.resize((self.len + bitmap::BLOCK) * 2, 0);
+    fn add<M: Masks>(&mut self, masks: M, mask: u64, base: usize) {
+        if self.marks.len() < self.len + BLOCK {
+            grow(self.marks, self.len, self.likely);
         }
-        let room = self
-            .marks
-            .get_mut(self.len..)
-            .and_then(<[u32]>::first_chunk_mut);
-        let Some(room) = room else { return };
-        let room: &mut [u32; bitmap::BLOCK] = room;
-        // Eight at a time without asking: most blocks hold fewer than nine.
-        let (groups, _) = room.as_chunks_mut::<8>();
-        for group in groups.iter_mut().take(count.div_ceil(8)) {
-            for slot in group {
-                *slot = base as u32 + mask.trailing_zeros();
-                mask &= mask.wrapping_sub(1);
-            }
+        let room = self.marks.get_mut(self.len..);
+        if let Some(room) = room.and_then(<[u32]>::first_chunk_mut) {
+            masks.places(mask, base as u32, room);
+            self.len += mask.count_ones() as usize;
         }
-        self.len += count;
+    }
+}
+
+/// Makes room for the marks of another block.
+#[cold]
+#[inline(never)]
+fn grow(marks: &mut Vec<u32>, len: usize, likely: usize) {
+    if marks.is_empty() {
+        *marks = vec![0; likely.clamp(2 * BLOCK, 4096)];
+    }
+    if marks.len() < len + BLOCK {
+        marks.resize((len + BLOCK) * 2, 0);
     }
 }
 
@@ -131,17 +209,19 @@ impl<'i, 'a> Indexed<'i, 'a> {
     }
 
     /// Every leaf in order, empty ones included; MSH-1 and MSH-2 are one leaf each.
+    ///
+    /// A place that is not asked for is not counted.
+    #[inline]
     pub fn leaves(&self) -> Leaves<'i, 'a> {
         Leaves {
             message: self.message,
             separators: *self.message.separators(),
             marks: self.marks,
             next_segment: 0,
-            place: Place::default(),
+            place: Place::FIRST,
             from: 0,
             end: 0,
-            inside: false,
-            header: false,
+            state: State::Outside,
         }
     }
 }
@@ -161,14 +241,12 @@ pub struct Leaf<'i, 'a> {
     pub view: Subcomponent<'a>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Place {
     /// From 1.
     segment: u32,
-    field: u32,
-    repetition: u32,
-    component: u32,
-    subcomponent: u32,
+    /// Field, repetition, component, subcomponent, from 1.
+    numbers: [u32; 4],
 }
 
 impl<'a> Leaf<'_, 'a> {
@@ -184,12 +262,7 @@ impl<'a> Leaf<'_, 'a> {
 
     /// Field, repetition, component, subcomponent, each from 1.
     pub const fn numbers(&self) -> [u32; 4] {
-        [
-            self.place.field,
-            self.place.repetition,
-            self.place.component,
-            self.place.subcomponent,
-        ]
+        self.place.numbers
     }
 
     /// Its full location; `None` in a segment whose name is no name, or beyond what a location
@@ -199,13 +272,14 @@ impl<'a> Leaf<'_, 'a> {
         let before = self.message.segments().take(self.place.segment as usize);
         let occurrence = before.filter(|segment| segment.is(id)).count();
         let number = |n: u32| u16::try_from(n).ok();
+        let [field, repetition, component, subcomponent] = self.place.numbers;
         Some(
             Location::of(id)
                 .occurrence(u16::try_from(occurrence).ok()?)
-                .at_field(number(self.place.field)?)
-                .repetition(number(self.place.repetition)?)
-                .component(number(self.place.component)?)
-                .subcomponent(number(self.place.subcomponent)?),
+                .at_field(number(field)?)
+                .repetition(number(repetition)?)
+                .component(number(component)?)
+                .subcomponent(number(subcomponent)?),
         )
     }
 }
@@ -218,14 +292,26 @@ pub struct Leaves<'i, 'a> {
     /// Delimiters that are still to come.
     marks: &'i [u32],
     next_segment: usize,
+    /// That of the next leaf.
     place: Place,
     /// Where the next leaf begins.
     from: usize,
     /// Where the segment ends.
     end: usize,
-    inside: bool,
-    /// The next leaf is MSH-2.
-    header: bool,
+    state: State,
+}
+
+/// Where the next leaf stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// In this segment.
+    Inside,
+    /// It is MSH-1.
+    FieldSeparator,
+    /// It is MSH-2, which ends here.
+    EncodingCharacters(usize),
+    /// In one of the segments to come.
+    Outside,
 }
 
 impl fmt::Debug for Leaves<'_, '_> {
@@ -234,94 +320,145 @@ impl fmt::Debug for Leaves<'_, '_> {
     }
 }
 
-impl<'i, 'a> Leaves<'i, 'a> {
-    /// The next delimiter, if it stands before `end`.
-    #[inline]
-    fn mark(&mut self) -> Option<usize> {
-        let (&first, rest) = self.marks.split_first()?;
-        let at = first as usize;
-        if at >= self.end {
-            return None;
-        }
-        self.marks = rest;
-        Some(at)
-    }
+/// The first field of a segment.
+struct Entry<'i> {
+    marks: &'i [u32],
+    /// From 1.
+    segment: usize,
+    from: usize,
+    end: usize,
+    declares: bool,
+}
 
-    fn byte(&self, at: usize) -> u8 {
-        self.message.as_bytes().get(at).copied().unwrap_or_default()
-    }
-
-    /// Goes to the first field of the next segment that has one; `false` at the end.
-    fn enter(&mut self) -> bool {
-        while let Some(span) = self.message.span(self.next_segment) {
-            self.next_segment += 1;
-            self.end = span.end;
-            // Delimiters of other levels in front of the first field are part of the name.
-            let first = loop {
-                match self.mark() {
-                    None => break None,
-                    Some(at) if self.byte(at) == self.separators.field => break Some(at),
-                    Some(_) => {}
-                }
-            };
-            let Some(first) = first else { continue };
-            let segment = u32::try_from(self.next_segment).unwrap_or(u32::MAX);
-            self.place = Place {
-                segment,
-                field: 1,
-                repetition: 1,
-                component: 1,
-                subcomponent: 1,
-            };
-            self.from = first + 1;
-            self.inside = true;
-            self.header = first == span.start + 3 && declares(self.message, span.start);
-            return true;
-        }
-        false
-    }
-
-    fn leaf(&self, from: usize, to: usize, separators: Separators) -> Leaf<'i, 'a> {
-        let bytes = self.message.as_bytes().get(from..to).unwrap_or_default();
-        let view = Subcomponent::new(bytes, from, separators);
-        Leaf {
-            message: self.message,
-            place: self.place,
-            view,
-        }
-    }
-
-    /// MSH-1 and MSH-2, whose characters split nothing.
-    fn header_leaf(&mut self) -> Leaf<'i, 'a> {
-        if self.place.field == 1 {
-            let leaf = self.leaf(self.from - 1, self.from, Separators::ATOMIC);
-            self.place.field = 2;
-            return leaf;
-        }
-        self.header = false;
-        let from = self.from;
-        loop {
-            match self.mark() {
-                Some(at) if self.byte(at) == self.separators.field => {
-                    let leaf = self.leaf(from, at, Separators::ATOMIC);
-                    self.from = at + 1;
-                    self.place.field = 3;
-                    return leaf;
-                }
-                Some(_) => {}
-                None => {
-                    self.inside = false;
-                    return self.leaf(from, self.end, Separators::ATOMIC);
-                }
+/// Goes to the first field of the next segment that has one, of those from `next` on.
+// All goes in and out by value: an iterator whose address is taken is kept in memory, with all the
+// numbers that nobody may have asked for.
+fn enter<'i>(message: &Message<'_>, mut marks: &'i [u32], mut next: usize) -> Option<Entry<'i>> {
+    let bytes = message.as_bytes();
+    let field = message.separators().field;
+    while let Some(span) = message.span(next) {
+        next += 1;
+        // Delimiters of other levels in front of the first field are part of the name.
+        while let Some((&mark, rest)) = marks.split_first() {
+            let at = mark as usize;
+            if at >= span.end {
+                break;
+            }
+            marks = rest;
+            if bytes.get(at) == Some(&field) {
+                return Some(Entry {
+                    marks,
+                    segment: next,
+                    from: at + 1,
+                    end: span.end,
+                    declares: at == span.start + 3 && declares(bytes, span.start),
+                });
             }
         }
     }
+    None
 }
 
 /// Whether the segment at `start` is one whose first two fields declare the delimiters.
-fn declares(message: &Message<'_>, start: usize) -> bool {
-    let name = message.as_bytes().get(start..start + 3);
+fn declares(bytes: &[u8], start: usize) -> bool {
+    let name = bytes.get(start..start + 3);
     matches!(name, Some(b"MSH" | b"FHS" | b"BHS"))
+}
+
+/// Where MSH-2 ends, and the delimiters behind it: its own split nothing.
+fn encoding_characters<'i>(
+    message: &Message<'_>,
+    mut marks: &'i [u32],
+    end: usize,
+) -> (usize, &'i [u32]) {
+    let field = message.separators().field;
+    while let Some((&mark, rest)) = marks.split_first() {
+        let at = mark as usize;
+        if at >= end {
+            break;
+        }
+        marks = rest;
+        if message.as_bytes().get(at) == Some(&field) {
+            return (at, marks);
+        }
+    }
+    (end, marks)
+}
+
+impl<'i, 'a> Leaves<'i, 'a> {
+    /// Goes into the next segment; `None` at the end.
+    #[inline]
+    fn enter(&mut self) -> Option<()> {
+        let entry = enter(self.message, self.marks, self.next_segment)?;
+        self.marks = entry.marks;
+        self.next_segment = entry.segment;
+        self.from = entry.from;
+        self.end = entry.end;
+        self.place = Place {
+            segment: u32::try_from(entry.segment).unwrap_or(u32::MAX),
+            ..Place::FIRST
+        };
+        self.state = State::Inside;
+        if entry.declares {
+            self.state = State::FieldSeparator;
+        }
+        Some(())
+    }
+
+    /// The leaf from here to `to`.
+    #[inline]
+    fn leaf(&self, to: usize, separators: Separators) -> Leaf<'i, 'a> {
+        let bytes = self.message.as_bytes().get(self.from..to);
+        Leaf {
+            message: self.message,
+            place: self.place,
+            view: Subcomponent::new(bytes.unwrap_or_default(), self.from, separators),
+        }
+    }
+
+    /// The next leaf of this segment, and whether there are more.
+    #[inline]
+    fn inside(&mut self) -> Leaf<'i, 'a> {
+        let (at, rest) = match self.marks.split_first() {
+            Some((&mark, rest)) => (mark as usize, rest),
+            None => (usize::MAX, self.marks),
+        };
+        let leaf = self.leaf(at.min(self.end), self.separators);
+        if at < self.end {
+            self.marks = rest;
+            self.from = at + 1;
+            let byte = self.message.as_bytes().get(at).copied();
+            self.place = self.place.behind(byte.unwrap_or_default(), self.separators);
+        } else {
+            self.state = State::Outside;
+        }
+        leaf
+    }
+
+    /// MSH-1 or MSH-2.
+    #[inline]
+    fn header_leaf(&mut self) -> Leaf<'i, 'a> {
+        if let State::EncodingCharacters(to) = self.state {
+            let leaf = self.leaf(to, Separators::ATOMIC);
+            self.place = self.place.at_field(3);
+            self.state = if to < self.end {
+                State::Inside
+            } else {
+                State::Outside
+            };
+            self.from = to + 1;
+            return leaf;
+        }
+        let to = self.from;
+        self.from = to - 1;
+        let leaf = self.leaf(to, Separators::ATOMIC);
+        self.from = to;
+        self.place = self.place.at_field(2);
+        let (to, marks) = encoding_characters(self.message, self.marks, self.end);
+        self.marks = marks;
+        self.state = State::EncodingCharacters(to);
+        leaf
+    }
 }
 
 impl<'i, 'a> Iterator for Leaves<'i, 'a> {
@@ -329,89 +466,102 @@ impl<'i, 'a> Iterator for Leaves<'i, 'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if !self.inside && !self.enter() {
-            return None;
+        if self.state == State::Outside {
+            self.enter()?;
         }
-        if self.header {
-            return Some(self.header_leaf());
+        if self.state == State::Inside {
+            Some(self.inside())
+        } else {
+            Some(self.header_leaf())
         }
-        let Some(at) = self.mark() else {
-            self.inside = false;
-            return Some(self.leaf(self.from, self.end, self.separators));
-        };
-        let leaf = self.leaf(self.from, at, self.separators);
-        self.from = at + 1;
-        let byte = self.byte(at);
-        self.place.step(byte, self.separators);
-        Some(leaf)
     }
 
-    /// The same leaves, faster: nothing is put away between two of them.
+    /// The same leaves, without asking for each where the next one stands.
+    #[inline]
     fn fold<B, F>(mut self, init: B, mut f: F) -> B
     where
         F: FnMut(B, Self::Item) -> B,
     {
         let mut result = init;
         let separators = self.separators;
-        let bytes = self.message.as_bytes();
-        while self.inside || self.enter() {
-            while self.inside && self.header {
-                let leaf = self.header_leaf();
-                result = f(result, leaf);
+        while self.state != State::Outside || self.enter().is_some() {
+            while !matches!(self.state, State::Inside | State::Outside) {
+                result = f(result, self.header_leaf());
             }
-            if !self.inside {
+            if self.state == State::Outside {
                 continue;
             }
-            let end = self.end;
-            let mut from = self.from;
-            let mut place = self.place;
-            let mut left = self.marks.iter();
-            let mut rest = left.as_slice();
-            while let Some(&mark) = left.next() {
+            self.state = State::Outside;
+            let Some(bytes) = self.message.as_bytes().get(..self.end) else {
+                continue;
+            };
+            let Self {
+                message,
+                mut place,
+                mut from,
+                ..
+            } = self;
+            let mut n = 0;
+            while let Some(&mark) = self.marks.get(n)
+                && (mark as usize) < bytes.len()
+            {
                 let at = mark as usize;
-                if at >= end {
-                    break;
-                }
-                rest = left.as_slice();
                 let leaf = bytes.get(from..at).unwrap_or_default();
                 let view = Subcomponent::new(leaf, from, separators);
                 result = f(
                     result,
                     Leaf {
-                        message: self.message,
+                        message,
                         place,
                         view,
                     },
                 );
                 from = at + 1;
-                place.step(bytes.get(at).copied().unwrap_or_default(), separators);
+                place = place.behind(bytes.get(at).copied().unwrap_or_default(), separators);
+                n += 1;
             }
-            self.marks = rest;
-            self.place = place;
-            self.inside = false;
-            let last = self.leaf(from, end, separators);
-            result = f(result, last);
+            self.marks = self.marks.get(n..).unwrap_or_default();
+            let view = Subcomponent::new(bytes.get(from..).unwrap_or_default(), from, separators);
+            result = f(
+                result,
+                Leaf {
+                    message,
+                    place,
+                    view,
+                },
+            );
         }
         result
     }
 }
 
 impl Place {
-    /// Goes on behind the delimiter `byte`.
-    #[inline]
-    fn step(&mut self, byte: u8, separators: Separators) {
-        if byte == separators.field {
-            self.field += 1;
-            (self.repetition, self.component, self.subcomponent) = (1, 1, 1);
-        } else if byte == separators.component {
-            self.component += 1;
-            self.subcomponent = 1;
-        } else if byte == separators.repetition {
-            self.repetition += 1;
-            (self.component, self.subcomponent) = (1, 1);
-        } else {
-            self.subcomponent += 1;
+    const FIRST: Self = Self {
+        segment: 1,
+        numbers: [1; 4],
+    };
+
+    const fn at_field(self, number: u32) -> Self {
+        Self {
+            segment: self.segment,
+            numbers: [number, 1, 1, 1],
         }
+    }
+
+    /// The place behind the delimiter `byte`.
+    #[inline]
+    fn behind(self, byte: u8, separators: Separators) -> Self {
+        let [field, repetition, component, subcomponent] = self.numbers;
+        let numbers = if byte == separators.field {
+            [field + 1, 1, 1, 1]
+        } else if byte == separators.component {
+            [field, repetition, component + 1, 1]
+        } else if byte == separators.repetition {
+            [field, repetition + 1, 1, 1]
+        } else {
+            [field, repetition, component, subcomponent + 1]
+        };
+        Self { numbers, ..self }
     }
 }
 

@@ -17,10 +17,11 @@ mod field;
 mod header;
 mod index;
 mod location;
+mod lookup;
 mod message;
 mod segment;
 mod separators;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", feature = "simd"))]
 mod simd;
 mod strict;
 mod table;

@@ -2,13 +2,14 @@
 
 use core::fmt;
 
-use crate::bitmap::position_of_nth;
+use crate::bitmap::best;
 use crate::combinators;
 use crate::cut::{Cutter, at_msh, classify, epilogue, preamble};
 use crate::error::{ParseError, ParseErrorKind};
 use crate::field::{Field, Subcomponent};
 use crate::header::Header;
 use crate::location::Location;
+use crate::lookup::Lookup;
 use crate::segment::{Segment, SegmentId};
 use crate::separators::Separators;
 use crate::table::{SegmentTable, Span};
@@ -97,6 +98,7 @@ impl<'a> Message<'a> {
     /// # Errors
     ///
     /// No MSH segment, delimiters that cannot work, or a limit passed.
+    #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
         Self::parse_with(bytes, Limits::default())
     }
@@ -106,6 +108,9 @@ impl<'a> Message<'a> {
     /// # Errors
     ///
     /// As [`Message::parse`].
+    // A message is too large to be moved for nothing: inlined, so that its table is filled where
+    // the caller keeps it.
+    #[inline]
     pub fn parse_with(bytes: &'a [u8], limits: Limits) -> Result<Self, ParseError> {
         let max = limits.message_bytes_max.min(u32::MAX as usize);
         if bytes.len() > max {
@@ -121,34 +126,22 @@ impl<'a> Message<'a> {
         start: usize,
         limits: Limits,
     ) -> Result<Self, ParseError> {
-        let body = bytes.get(start..).unwrap_or_default();
-        let body = body.get(..epilogue(body)).unwrap_or_default();
-        // The delimiters that nearly every message declares need no reading.
-        let separators = if body.starts_with(br"MSH|^~\&|") {
-            Separators::DEFAULT
-        } else {
-            combinators::separators(body).map_err(|(kind, field, offset)| {
-                let kind = if kind == ParseErrorKind::NoHeader {
-                    classify(bytes, body)
-                } else {
-                    kind
-                };
-                at_msh(kind, field, start + offset)
-            })?
-        };
-        let cutter = Cutter {
-            body,
-            start,
-            segments_max: limits.segments_max,
-        };
-        let mut message = Self {
+        let mut parsed = Ok(Self {
             bytes,
-            separators,
+            separators: Separators::DEFAULT,
             line_end: LineEnd::Missing,
             table: SegmentTable::default(),
-        };
-        message.line_end = cutter.cut(&mut message.table)?;
-        Ok(message)
+        });
+        if let Ok(message) = &mut parsed {
+            match read(bytes, start, limits, &mut message.table) {
+                Ok((separators, line_end)) => {
+                    message.separators = separators;
+                    message.line_end = line_end;
+                }
+                Err(error) => parsed = Err(error),
+            }
+        }
+        parsed
     }
 
     /// The input, as it was given.
@@ -213,13 +206,17 @@ impl<'a> Message<'a> {
     #[inline]
     fn find(&self, location: Location) -> Option<Span> {
         let [a, b, c] = *location.segment_id().as_bytes();
-        let name = [a, b, c, self.separators.field];
+        let name = u32::from_le_bytes([a, b, c, self.separators.field]);
         let mut left = location.occurrence_number();
         for &span in self.table.as_slice() {
-            let bytes = self.bytes.get(span.range()).unwrap_or_default();
-            let found = match bytes.first_chunk::<4>() {
-                Some(start) => *start == name,
-                None => bytes == [a, b, c],
+            let start = span.start as usize;
+            let found = match self.bytes.get(start..start + 4) {
+                Some(&[a, b, c, d]) => match u32::from_le_bytes([a, b, c, d]) ^ name {
+                    0 => true,
+                    // A name alone is three bytes long; what follows is no part of the segment.
+                    differs => differs << 8 == 0 && span.end - span.start == 3,
+                },
+                _ => self.bytes.get(start..) == Some(&[a, b, c]),
             };
             if found {
                 left -= 1;
@@ -254,15 +251,21 @@ impl<'a> Message<'a> {
             SegmentId::MSH | SegmentId::FHS | SegmentId::BHS
         );
         if let ([1, component, subcomponent], false) = (numbers, header) {
-            let rest = self.bytes.get(span.range())?.get(4..)?;
-            let start = match usize::from(field).checked_sub(2) {
-                None => 0,
-                Some(last) => position_of_nth(rest, self.separators.field, last)? + 1,
-            };
-            let from = rest.get(start..)?;
-            let range = leaf_in(from, self.separators, component, subcomponent)?;
-            let offset = span.start as usize + 4 + start + range.start;
-            return Some(Subcomponent::new(from.get(range)?, offset, self.separators));
+            let leaf = best(Lookup {
+                bytes: self.bytes,
+                from: span.start as usize + 4,
+                end: span.end as usize,
+                separators: self.separators,
+                field,
+                component,
+                subcomponent,
+            })?;
+            let offset = leaf.start;
+            return Some(Subcomponent::new(
+                self.bytes.get(leaf)?,
+                offset,
+                self.separators,
+            ));
         }
         self.view(span).field(field)?.leaf(numbers)
     }
@@ -344,6 +347,43 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Finds the delimiters, what ends the segments, and into `table` where these stand.
+fn read(
+    bytes: &[u8],
+    start: usize,
+    limits: Limits,
+    table: &mut SegmentTable,
+) -> Result<(Separators, LineEnd), ParseError> {
+    let body = bytes.get(start..).unwrap_or_default();
+    let body = body.get(..epilogue(body)).unwrap_or_default();
+    // The delimiters that nearly every message declares need no reading.
+    let separators = if body.starts_with(br"MSH|^~\&|") {
+        Separators::DEFAULT
+    } else {
+        declared(bytes, body, start)?
+    };
+    let cutter = Cutter {
+        body,
+        start,
+        segments_max: limits.segments_max,
+        table,
+    };
+    Ok((separators, best(cutter)?))
+}
+
+/// The delimiters that the header of `body` declares, which begins at `start` of `bytes`.
+#[cold]
+fn declared(bytes: &[u8], body: &[u8], start: usize) -> Result<Separators, ParseError> {
+    combinators::separators(body).map_err(|(kind, field, offset)| {
+        let kind = if kind == ParseErrorKind::NoHeader {
+            classify(bytes, body)
+        } else {
+            kind
+        };
+        at_msh(kind, field, start + offset)
+    })
+}
+
 impl fmt::Debug for Message<'_> {
     /// Names and sizes only: the values are a person's.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -385,35 +425,6 @@ impl DoubleEndedIterator for Segments<'_, '_> {
     fn next_back(&mut self) -> Option<Self::Item> {
         self.spans.next_back().map(|span| self.message.view(*span))
     }
-}
-
-/// Where the leaf stands in the first repetition of the field that starts `bytes`.
-#[inline]
-fn leaf_in(
-    bytes: &[u8],
-    separators: Separators,
-    component: u16,
-    subcomponent: u16,
-) -> Option<core::ops::Range<usize>> {
-    let (mut components_left, mut subcomponents_left) = (component, subcomponent);
-    let mut from = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte == separators.component || byte == separators.subcomponent {
-            if components_left == 1 && subcomponents_left == 1 {
-                return Some(from..at);
-            }
-            from = at + 1;
-            if byte == separators.component {
-                components_left = components_left.checked_sub(1).filter(|&left| left > 0)?;
-                subcomponents_left = subcomponent;
-            } else if components_left == 1 {
-                subcomponents_left = subcomponents_left.checked_sub(1).filter(|&left| left > 0)?;
-            }
-        } else if byte == separators.field || byte == separators.repetition {
-            return (components_left == 1 && subcomponents_left == 1).then_some(from..at);
-        }
-    }
-    (components_left == 1 && subcomponents_left == 1).then_some(from..bytes.len())
 }
 
 #[cfg(test)]

@@ -35,47 +35,67 @@ impl Span {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SegmentTable {
     inline: [Span; INLINE],
+    /// How many there are in all.
     len: usize,
     /// All spans, once there are more than fit inline.
     spilled: Vec<Span>,
 }
 
 impl SegmentTable {
+    /// Begins to fill the table, which is empty; [`Filling::done`] ends it.
     #[inline]
-    pub(crate) fn push(&mut self, span: Span) {
-        if let Some(slot) = self.inline.get_mut(self.len) {
-            *slot = span;
-            self.len += 1;
-        } else {
-            self.spill(span);
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn spill(&mut self, span: Span) {
-        if self.spilled.is_empty() {
-            self.spilled.reserve(INLINE * 4);
-            self.spilled.extend_from_slice(&self.inline);
-        }
-        self.spilled.push(span);
-    }
-
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        if self.spilled.is_empty() {
-            self.len
-        } else {
-            self.spilled.len()
+    pub(crate) fn fill(&mut self) -> Filling<'_> {
+        Filling {
+            inline: &mut self.inline,
+            len: 0,
+            spilled: &mut self.spilled,
+            total: &mut self.len,
         }
     }
 
     #[inline]
     pub(crate) fn as_slice(&self) -> &[Span] {
-        if self.spilled.is_empty() {
-            self.inline.get(..self.len).unwrap_or_default()
-        } else {
-            &self.spilled
-        }
+        self.inline.get(..self.len).unwrap_or(&self.spilled)
     }
+}
+
+/// A table while it is filled. How many spans there are stands in a register meanwhile: counting
+/// them in the table would make each one wait for the one before.
+pub(crate) struct Filling<'t> {
+    inline: &'t mut [Span; INLINE],
+    len: usize,
+    spilled: &'t mut Vec<Span>,
+    total: &'t mut usize,
+}
+
+impl Filling<'_> {
+    #[inline]
+    pub(crate) fn push(&mut self, span: Span) {
+        if let Some(slot) = self.inline.get_mut(self.len) {
+            *slot = span;
+        } else {
+            spill(self.inline, self.spilled, span);
+        }
+        self.len += 1;
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(crate) fn done(self) {
+        *self.total = self.len;
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn spill(inline: &[Span; INLINE], spilled: &mut Vec<Span>, span: Span) {
+    if spilled.is_empty() {
+        spilled.reserve(INLINE * 4);
+        spilled.extend_from_slice(inline);
+    }
+    spilled.push(span);
 }
