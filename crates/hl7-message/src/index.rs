@@ -122,7 +122,7 @@ impl Work for Fill<'_, '_> {
             marks,
             len: 0,
             // Room in one go for most messages: a delimiter for every four bytes is many.
-            likely: bytes.len() / 4,
+            likely: bytes.len() / 4 + BLOCK,
         };
         let mut filter = None;
         let mut quiet = 0;
