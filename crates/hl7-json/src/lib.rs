@@ -7,4 +7,6 @@ mod text;
 
 pub use error::{InLeaf, Misshapen, RawError};
 pub use paths::{Paths, to_paths};
-pub use raw::{Decoded, FORMAT, FORMAT_DECODED, Raw, SCHEMA, from_raw, to_raw, write_raw};
+pub use raw::{
+    Decoded, FORMAT, FORMAT_DECODED, Raw, SCHEMA, append_raw, from_raw, to_raw, write_raw,
+};

@@ -3,6 +3,7 @@
 mod encode;
 mod node;
 mod read;
+mod stream;
 
 use std::io;
 
@@ -56,19 +57,37 @@ pub struct Decoded<'m, 'a>(pub &'m Message<'a>);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn to_raw(message: &Message<'_>) -> String {
-    let mut out = Vec::with_capacity(message.as_bytes().len() * 2 + 256);
-    // Neither a Vec nor these types can fail to be written.
-    let _ = write_raw(message, &mut out);
+    let mut out = Vec::new();
+    append_raw(message, &mut out);
+    // Text is checked where it is not ASCII.
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// Writes a message in the raw form.
+/// Appends a message in the raw form to a buffer, which can be used again and again.
+///
+/// Several times as fast as serde writes [`Raw`], and the same bytes.
+///
+/// ```
+/// use hl7_json::{Raw, append_raw};
+/// use hl7_message::Message;
+///
+/// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77||DOE^JANE\r")?;
+/// let mut buffer = Vec::new();
+/// append_raw(&message, &mut buffer);
+/// assert_eq!(buffer, serde_json::to_vec(&Raw(&message))?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn append_raw(message: &Message<'_>, buffer: &mut Vec<u8>) {
+    stream::append(message, buffer);
+}
+
+/// Writes a message in the raw form, through a buffer of 64 KiB.
 ///
 /// # Errors
 ///
 /// What the writer says.
-pub fn write_raw(message: &Message<'_>, writer: impl io::Write) -> io::Result<()> {
-    serde_json::to_writer(writer, &Raw(message)).map_err(io::Error::from)
+pub fn write_raw(message: &Message<'_>, mut writer: impl io::Write) -> io::Result<()> {
+    stream::write(message, &mut writer)
 }
 
 impl Serialize for Raw<'_, '_> {
@@ -147,6 +166,13 @@ impl<'a> Edges<'a> {
     }
 }
 
+/// What stands between a segment and the next, where it is not the terminator.
+fn between<'a>(message: &Message<'a>, segment: Segment<'_>, next: Segment<'_>) -> Option<&'a [u8]> {
+    let between = segment.span().end..next.span().start;
+    let between = message.as_bytes().get(between).unwrap_or_default();
+    (between != message.line_end().as_bytes()).then_some(between)
+}
+
 /// MSH-1 and MSH-2.
 fn delimiters(separators: Separators) -> String {
     let mut text = String::from(char::from(separators.field()));
@@ -165,11 +191,7 @@ impl Serialize for Styled<&Message<'_>> {
         let mut list = serializer.serialize_seq(Some(message.segment_count()))?;
         let mut next = message.segments().skip(1);
         for segment in message.segments() {
-            let end = next.next().map(|next| {
-                let between = segment.span().end..next.span().start;
-                message.as_bytes().get(between).unwrap_or_default()
-            });
-            let end = end.filter(|end| *end != message.line_end().as_bytes());
+            let end = next.next().and_then(|next| between(message, segment, next));
             list.serialize_element(&Styled((segment, end), self.1))?;
         }
         list.end()
