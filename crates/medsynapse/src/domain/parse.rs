@@ -16,7 +16,7 @@ use crate::rejection::Warning;
 pub(super) const EMPTY: &str = "is empty; leave it out to keep the value, null clears it";
 
 /// Members that answers have and requests may repeat: they change nothing.
-const READ_ONLY: [&str; 3] = ["status", "createdAt", "updatedAt"];
+pub(super) const READ_ONLY: [&str; 3] = ["status", "createdAt", "updatedAt"];
 const READ_ONLY_OUTSIDE: [&str; 2] = ["warnings", "_map"];
 const SHORT: [(&str, Attribute); 3] = [
     ("patientId", Attribute::PatientId),

@@ -8,7 +8,7 @@ use medsynapse::{Attribute, Change, Profile, interpret};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::context;
+use super::{context, published};
 
 /// A message is shown as it is, nothing filled in.
 fn as_it_is() -> Context<'static> {
@@ -23,6 +23,7 @@ fn value(bytes: &[u8]) -> Option<Value> {
     let message = Message::parse(bytes).ok()?;
     let form = Form::of(&message)?;
     let json = from_message(&message, &Options::default()).unwrap();
+    published::fits(&json);
     let mut alone = Map::new();
     alone.insert(form.name().into(), json[form.name()].clone());
     Some(Value::Object(alone))
@@ -309,6 +310,7 @@ proptest! {
         prop_assert_eq!(bytes.split(|&b| b == b'\r').count(), names.len() + 1);
         let mut shown = from_message(&message, &Options::default()).unwrap();
         shown.as_object_mut().unwrap().remove("warnings");
+        published::fits(&json);
         prop_assert_eq!(shown, json);
     }
 
@@ -318,6 +320,7 @@ proptest! {
         match Request::from_slice(json.to_string().as_bytes()) {
             Err(errors) => prop_assert!(!errors.problems().is_empty()),
             Ok(request) => {
+                published::fits(&json);
                 if let Ok((bytes, _)) = to_message(&request, &context()) {
                     let message = Message::parse(&bytes).unwrap();
                     let outcome = interpret(&message, &Profile::default()).outcome;

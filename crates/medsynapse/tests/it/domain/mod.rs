@@ -6,6 +6,7 @@ mod errors;
 mod fills;
 mod golden;
 mod laws;
+mod published;
 mod reading;
 
 use hl7_message::Message;
