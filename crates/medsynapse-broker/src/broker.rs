@@ -5,16 +5,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use hl7_message::{AckCode, ErrorCondition, Header, Location, Message, Reply, SegmentId};
 use medsynapse::interpret::is_acknowledgement;
-use medsynapse::{Effect, Facts, Profile, Rejection, interpret};
-use medsynapse_store::{Applied, Received, Store, Transport};
+use medsynapse::{Facts, Profile, Rejection, interpret};
+use medsynapse_store::{
+    Acted, Action, ActionKind, DefaultCharset, Delivery, Destination, Done, Event, EventKind,
+    Outgoing, OutgoingSettings, Received, Settled, Store, StoreError, Transport, Work,
+};
 use tokio::sync::{broadcast, watch};
 
 use crate::clock::Clock;
 use crate::control_id::ControlIds;
-use crate::event::{Event, EventKind};
 use crate::intake::{Closed, Intake, Outcome, Queue};
 
 /// MSA-3 when the store could not take the message.
@@ -29,6 +30,8 @@ pub struct BrokerConfig {
     pub profile: Profile,
     /// How many events a slow listener may be behind before it loses some.
     pub event_backlog: usize,
+    /// Who hears of studies and reports.
+    pub destinations: Vec<Destination>,
 }
 
 impl Default for BrokerConfig {
@@ -36,6 +39,7 @@ impl Default for BrokerConfig {
         Self {
             profile: Profile::default(),
             event_backlog: 1_024,
+            destinations: Vec::new(),
         }
     }
 }
@@ -62,6 +66,18 @@ pub struct Answer {
     pub ack: Bytes,
     /// Whether the message was here before and this is the first answer again.
     pub duplicate: bool,
+}
+
+/// Why an action was not done.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ActError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The broker is going down.
+    #[error("the broker is shutting down")]
+    Closed,
 }
 
 /// An answer that comes when the message is on disk, or cannot be stored. `None` for bytes that
@@ -94,6 +110,9 @@ pub struct Broker {
     clock: Arc<dyn Clock>,
     control_ids: ControlIds,
     events: broadcast::Sender<Event>,
+    outgoing: Arc<OutgoingSettings>,
+    /// Counts whenever what waits for a destination may have changed.
+    outbox: watch::Receiver<u64>,
 }
 
 impl std::fmt::Debug for Broker {
@@ -116,10 +135,22 @@ impl Broker {
         clock: Arc<dyn Clock>,
     ) -> std::io::Result<Arc<Self>> {
         let (events, _) = broadcast::channel(config.event_backlog);
-        let (sender, times) = (events.clone(), Arc::clone(&clock));
-        let intake = Intake::start(Arc::clone(&store), move |_, applied| {
-            publish(&sender, times.now(), applied);
+        let sender = events.clone();
+        let (moved, outbox) = watch::channel(0);
+        let intake = Intake::start(Arc::clone(&store), move |work, done| {
+            tell(&sender, done);
+            if matches!(work, Work::Action(_)) {
+                // Something may wait now, or wait no more.
+                moved.send_modify(|count: &mut u64| *count = count.wrapping_add(1));
+            }
         })?;
+        let responder = &config.profile.responder;
+        let outgoing = OutgoingSettings {
+            application: responder.application.clone(),
+            facility: responder.facility.clone(),
+            default_charset: DefaultCharset(config.profile.default_charset),
+            destinations: config.destinations,
+        };
         let control_ids = ControlIds::starting_at(clock.now());
         Ok(Arc::new(Self {
             profile: config.profile,
@@ -128,6 +159,8 @@ impl Broker {
             clock,
             control_ids,
             events,
+            outgoing: Arc::new(outgoing),
+            outbox,
         }))
     }
 
@@ -151,7 +184,7 @@ impl Broker {
             return Box::pin(std::future::ready(None));
         };
         let reply = received.reply.clone();
-        match self.intake.put(received).await {
+        match self.intake.put(received.into()).await {
             Ok(outcome) => Box::pin(async move {
                 Some(match outcome.await {
                     Ok(outcome) => answer(outcome, &reply),
@@ -161,6 +194,70 @@ impl Broker {
             }),
             Err(Closed) => Box::pin(std::future::ready(Some(negative(&reply, SHUTTING_DOWN)))),
         }
+    }
+
+    /// Does something to an order, a procedure step or a message of the outbox, and gives what
+    /// became of it once that is on disk.
+    ///
+    /// `actor` is who does it: the name of a key, an AE title; no patient. The same
+    /// `idempotency_key` again gives the first answer again.
+    ///
+    /// # Errors
+    ///
+    /// The store failed, or the broker is going down; nothing was done then.
+    pub async fn act(
+        &self,
+        kind: ActionKind,
+        actor: impl Into<String>,
+        idempotency_key: Option<String>,
+    ) -> Result<Acted, ActError> {
+        let at = self.clock.now();
+        let ids = 2 * self.outgoing.destinations.len() * orders_of(&kind);
+        let action = Action {
+            at,
+            actor: actor.into(),
+            idempotency_key,
+            kind,
+            outgoing: Outgoing {
+                settings: Arc::clone(&self.outgoing),
+                time: self.clock.timestamp(at),
+                control_ids: (0..ids).map(|_| self.control_ids.next()).collect(),
+            },
+        };
+        let done = self.work(action.into()).await?;
+        done.action()
+            .ok_or_else(|| StoreError::Database("another answer was due".into()).into())
+    }
+
+    /// Keeps what became of a try to deliver a message.
+    ///
+    /// # Errors
+    ///
+    /// As [`act`](Self::act).
+    pub async fn settle(&self, delivery: Delivery) -> Result<Settled, ActError> {
+        let done = self.work(delivery.into()).await?;
+        done.delivery()
+            .ok_or_else(|| StoreError::Database("another answer was due".into()).into())
+    }
+
+    async fn work(&self, work: Work) -> Result<Done, ActError> {
+        let outcome = self
+            .intake
+            .put(work)
+            .await
+            .map_err(|Closed| ActError::Closed)?;
+        // The writer thread is gone with the work in its hands.
+        Ok(outcome.await.map_err(|_| ActError::Closed)??)
+    }
+
+    /// Changes whenever what waits for a destination may have changed.
+    pub fn outbox_changes(&self) -> watch::Receiver<u64> {
+        self.outbox.clone()
+    }
+
+    /// Who hears of studies and reports.
+    pub fn destinations(&self) -> &[Destination] {
+        &self.outgoing.destinations
     }
 
     /// The answer to bytes in whose processing something broke.
@@ -177,6 +274,7 @@ impl Broker {
     pub fn publish(&self, kind: EventKind) {
         // Nobody listening is fine.
         let _ = self.events.send(Event {
+            id: None,
             at: self.clock.now(),
             kind,
         });
@@ -244,6 +342,7 @@ impl Broker {
             reply,
             accept_reused_control_id: self.profile.accept_reused_control_id,
             send_err: self.profile.send_err,
+            default_charset: self.profile.default_charset,
         })
     }
 
@@ -278,15 +377,15 @@ fn batch(frame: &[u8]) -> Option<Rejection> {
 }
 
 fn answer(outcome: Outcome, reply: &Reply) -> Answer {
-    match outcome {
-        Ok(applied) => Answer {
+    match outcome.map(Done::message) {
+        Ok(Some(applied)) => Answer {
             message_id: Some(applied.message_id),
             code: applied.code,
             text: applied.text,
             ack: applied.ack.into(),
             duplicate: applied.duplicate,
         },
-        Err(_) => negative(reply, NOT_STORED),
+        Ok(None) | Err(_) => negative(reply, NOT_STORED),
     }
 }
 
@@ -302,50 +401,23 @@ fn negative(reply: &Reply, text: &str) -> Answer {
     }
 }
 
-fn publish(events: &broadcast::Sender<Event>, at: DateTime<Utc>, applied: &Applied) {
-    let message_id = applied.message_id;
-    if applied.duplicate || events.receiver_count() == 0 {
+/// How many orders an action may tell of: a procedure step that names none is about those it
+/// named before, of which 64 are enough.
+fn orders_of(kind: &ActionKind) -> usize {
+    match kind {
+        ActionKind::Order { .. } => 1,
+        ActionKind::Procedure(procedure) => procedure.accession_numbers.len().max(64),
+        ActionKind::Outbox { .. } => 0,
+    }
+}
+
+/// Tells whoever listens what is on disk.
+fn tell(events: &broadcast::Sender<Event>, done: &Done) {
+    if events.receiver_count() == 0 {
         return;
     }
-    let tell = |kind| {
+    for event in done.events() {
         // The last listener may just have gone.
-        let _ = events.send(Event { at, kind });
-    };
-    tell(EventKind::MessageReceived { message_id });
-    let accession_number = applied.accession_number.clone().unwrap_or_default();
-    match &applied.effect {
-        Some(Effect::OrderRegistered) => {
-            tell(EventKind::OrderCreated {
-                accession_number,
-                message_id,
-            });
-        }
-        Some(Effect::OrderUpdated) => {
-            tell(EventKind::OrderUpdated {
-                accession_number,
-                message_id,
-            });
-        }
-        Some(Effect::OrderCancelled) => {
-            tell(EventKind::OrderCancelled {
-                accession_number,
-                message_id,
-            });
-        }
-        Some(Effect::OrderCompleted) => {
-            tell(EventKind::OrderCompleted {
-                accession_number,
-                message_id,
-            });
-        }
-        Some(Effect::ReportRegistered | Effect::ReportUpdated) => {
-            tell(EventKind::ReportStored {
-                accession_number,
-                message_id,
-            });
-        }
-        Some(Effect::PatientUpdated { .. }) => tell(EventKind::PatientUpdated { message_id }),
-        Some(Effect::PatientMerged { .. }) => tell(EventKind::PatientMerged { message_id }),
-        Some(Effect::UnknownOrder(_) | Effect::ControlIdReused) | None => {}
+        let _ = events.send(event.clone());
     }
 }

@@ -1,4 +1,4 @@
-//! The way into the store: a bounded queue, and a thread that commits whatever waits in it.
+//! The way into the store: a bounded queue, and a thread that commits whatever work waits in it.
 //!
 //! There is no timer: the commit in progress is the window in which the next batch gathers.
 
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use medsynapse_store::{Applied, Received, Store, StoreError};
+use medsynapse_store::{Done, Store, StoreError, Work};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::meters::Meters;
@@ -21,11 +21,11 @@ const QUEUE_MESSAGES_MAX: usize = 1_024;
 /// Most bytes that wait, in units of 1 KiB.
 const QUEUE_KIB_MAX: usize = 64 << 10;
 
-/// What became of a message.
-pub(crate) type Outcome = Result<Applied, StoreError>;
+/// What became of a piece of work.
+pub(crate) type Outcome = Result<Done, StoreError>;
 
 struct Job {
-    received: Received,
+    work: Work,
     queued: Instant,
     answer: oneshot::Sender<Outcome>,
     /// Given back when the job is done.
@@ -88,16 +88,16 @@ pub(crate) struct Intake {
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
-/// The broker takes no more messages.
+/// The broker takes no more work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Closed;
 
 impl Intake {
-    /// Starts the thread. `applied` is called after each commit, for each message that is on
+    /// Starts the thread. `done` is called after each commit, for each piece of work that is on
     /// disk, before its answer goes out.
     pub(crate) fn start(
         store: Arc<dyn Store>,
-        applied: impl FnMut(&Received, &Applied) + Send + 'static,
+        done: impl FnMut(&Work, &Done) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE_MESSAGES_MAX);
         let (failed, failure) = watch::channel(None);
@@ -114,7 +114,7 @@ impl Intake {
                 let mut writer = Writer {
                     store,
                     queue,
-                    applied,
+                    done,
                     failed,
                     storing: works,
                     in_hand: told,
@@ -133,13 +133,10 @@ impl Intake {
         })
     }
 
-    /// Puts a message into the queue, waiting for room. Messages that are put in one after the
-    /// other are applied in that order.
-    pub(crate) async fn put(
-        &self,
-        received: Received,
-    ) -> Result<oneshot::Receiver<Outcome>, Closed> {
-        let kib = (received.raw.len() / 1024 + 1).min(QUEUE_KIB_MAX);
+    /// Puts work into the queue, waiting for room. What is put in one after the other is applied
+    /// in that order.
+    pub(crate) async fn put(&self, work: Work) -> Result<oneshot::Receiver<Outcome>, Closed> {
+        let kib = (work.size() / 1024 + 1).min(QUEUE_KIB_MAX);
         let permits = u32::try_from(kib).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room)
             .acquire_many_owned(permits)
@@ -147,7 +144,7 @@ impl Intake {
             .map_err(|_| Closed)?;
         let (answer, outcome) = oneshot::channel();
         let job = Box::new(Job {
-            received,
+            work,
             queued: Instant::now(),
             answer,
             room,
@@ -194,14 +191,14 @@ impl Intake {
 struct Writer<F> {
     store: Arc<dyn Store>,
     queue: mpsc::Receiver<Entry>,
-    applied: F,
+    done: F,
     failed: watch::Sender<Option<String>>,
     storing: Arc<AtomicBool>,
     in_hand: Arc<InHand>,
     meters: Meters,
 }
 
-impl<F: FnMut(&Received, &Applied)> Writer<F> {
+impl<F: FnMut(&Work, &Done)> Writer<F> {
     fn run(&mut self) {
         while let Some(entry) = self.queue.blocking_recv() {
             let mut batch = Vec::new();
@@ -211,7 +208,7 @@ impl<F: FnMut(&Received, &Applied)> Writer<F> {
                 match entry {
                     Entry::Close => self.queue.close(),
                     Entry::Job(job) => {
-                        bytes += job.received.raw.len();
+                        bytes += job.work.size();
                         batch.push(*job);
                     }
                 }
@@ -228,30 +225,32 @@ impl<F: FnMut(&Received, &Applied)> Writer<F> {
             return;
         }
         let mut waiting = Vec::with_capacity(batch.len());
-        let mut messages = Vec::with_capacity(batch.len());
+        let mut works = Vec::with_capacity(batch.len());
         let start = Instant::now();
         if let Some(oldest) = batch.first() {
             self.in_hand.begin(oldest.queued);
         }
         for job in batch {
-            self.meters.received(job.received.transport);
+            if let Work::Message(received) = &job.work {
+                self.meters.received(received.transport);
+            }
             self.meters
                 .waited(start.saturating_duration_since(job.queued));
-            messages.push(job.received);
+            works.push(job.work);
             waiting.push((job.answer, job.room));
         }
-        let outcomes = self.store.apply(&messages);
-        self.meters.committed(messages.len(), start.elapsed());
+        let outcomes = self.store.apply(&works);
+        self.meters.committed(works.len(), start.elapsed());
         self.storing
             .store(outcomes.iter().any(Result::is_ok), Ordering::Relaxed);
-        for ((received, (answer, room)), outcome) in messages.iter().zip(waiting).zip(outcomes) {
-            self.meters.settled(received, &outcome);
+        for ((work, (answer, room)), outcome) in works.iter().zip(waiting).zip(outcomes) {
+            self.meters.settled(work, &outcome);
             match &outcome {
-                Ok(applied) => (self.applied)(received, applied),
+                Ok(done) => (self.done)(work, done),
                 Err(StoreError::Broken(reason)) => {
                     self.failed.send_replace(Some(reason.clone()));
                 }
-                Err(error) => tracing::error!(%error, "message not stored"),
+                Err(error) => tracing::error!(%error, "not stored"),
             }
             // A sender that has gone away does not need its answer: the message is stored.
             let _ = answer.send(outcome);

@@ -3,18 +3,17 @@
 mod broker;
 mod clock;
 mod control_id;
-mod event;
 mod faults;
 mod intake;
 mod meters;
 mod mllp;
 
-pub use broker::{Answer, Broker, BrokerConfig, Origin, Pending};
+pub use broker::{ActError, Answer, Broker, BrokerConfig, Origin, Pending};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use control_id::ControlIds;
-pub use event::{Event, EventKind};
 pub use faults::{
     Fault, FaultPlan, Faults, FaultyHandler, FaultyStream, FaultyUpgrade, InvalidFaultPlan,
 };
 pub use intake::Queue;
+pub use medsynapse_store::{Event, EventKind};
 pub use mllp::MllpHandler;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hl7_message::AckCode;
 use medsynapse::Effect;
-use medsynapse_store::{Applied, Received, StoreError, Transport};
+use medsynapse_store::{Done, StoreError, Transport, Work};
 use metrics::{Counter, Histogram, counter, histogram};
 
 /// Handles of the recorder that was installed when the broker started; without one they count
@@ -59,8 +59,11 @@ impl Meters {
         self.commit.record(time);
     }
 
-    pub(crate) fn settled(&self, received: &Received, outcome: &Result<Applied, StoreError>) {
-        let Ok(applied) = outcome else {
+    pub(crate) fn settled(&self, work: &Work, outcome: &Result<Done, StoreError>) {
+        let Work::Message(received) = work else {
+            return;
+        };
+        let Ok(Done::Message(applied)) = outcome else {
             self.failed.increment(1);
             return;
         };

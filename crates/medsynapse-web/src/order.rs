@@ -135,6 +135,10 @@ fn order_view(record: &OrderRecord, clock: &dyn Clock) -> OrderView {
     let order = &record.order;
     let (state, tone) = match order.state {
         OrderState::Scheduled => ("Scheduled", "ok"),
+        OrderState::Arrived => ("Arrived", "ok"),
+        OrderState::Ready => ("Ready", "ok"),
+        OrderState::Started => ("Started", "ok"),
+        OrderState::Discontinued => ("Discontinued", "done"),
         OrderState::Completed => ("Completed", "done"),
     };
     let attributes = order

@@ -1,12 +1,9 @@
 //! [`Change`]: what an accepted message asks the broker to do.
 
-use core::fmt;
-
-use hl7_message::{Message, SegmentId};
-
 use crate::id::{AccessionNumber, PatientId};
 use crate::map::Patches;
 use crate::report::Report;
+use crate::segments::Segments;
 
 /// What a message asks for, checked as far as the message alone tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,52 +66,4 @@ pub struct PatientMerge {
     pub into: PatientId,
     /// What the message says of the patient that stays.
     pub patches: Patches,
-}
-
-/// The segments of a message that are kept for the reports that go back, byte for byte, with
-/// the delimiters and the character set that they are written in.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Segments {
-    /// MSH-1 and MSH-2, for instance `|^~\&`.
-    pub delimiters: Vec<u8>,
-    /// MSH-18, as it came.
-    pub charset: Vec<u8>,
-    /// The segments in the order PID, PV1, ORC, OBR, ZDS, each ended with CR.
-    pub bytes: Vec<u8>,
-}
-
-impl Segments {
-    const KEPT: [SegmentId; 5] = [
-        SegmentId::PID,
-        SegmentId::PV1,
-        SegmentId::ORC,
-        SegmentId::OBR,
-        SegmentId::ZDS,
-    ];
-
-    /// Takes them from a message.
-    pub fn of(message: &Message<'_>) -> Self {
-        let mut bytes = Vec::new();
-        for id in Self::KEPT {
-            if let Some(segment) = message.segment(id) {
-                bytes.extend_from_slice(segment.as_bytes());
-                bytes.push(b'\r');
-            }
-        }
-        let separators = message.separators();
-        let mut delimiters = vec![separators.field()];
-        delimiters.extend(separators.encoding_characters());
-        let charset = message.header().character_set().as_bytes().to_vec();
-        Self {
-            delimiters,
-            charset,
-            bytes,
-        }
-    }
-}
-
-impl fmt::Debug for Segments {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Segments({} bytes)", self.bytes.len())
-    }
 }

@@ -68,6 +68,22 @@ impl Effect {
         }
     }
 
+    /// Its name in databases.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::OrderRegistered => "order-registered",
+            Self::OrderUpdated => "order-updated",
+            Self::OrderCancelled => "order-cancelled",
+            Self::OrderCompleted => "order-completed",
+            Self::ReportRegistered => "report-registered",
+            Self::ReportUpdated => "report-updated",
+            Self::PatientUpdated { .. } => "patient-updated",
+            Self::PatientMerged { .. } => "patient-merged",
+            Self::UnknownOrder(_) => "unknown-order",
+            Self::ControlIdReused => "control-id-reused",
+        }
+    }
+
     /// MSA-3.
     pub fn text(&self) -> String {
         match self {

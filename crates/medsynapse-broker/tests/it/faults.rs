@@ -3,69 +3,21 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use medsynapse::{AccessionNumber, PatientId, Profile};
-use medsynapse_store::{
-    Applied, MessageQuery, MessageSummary, OrderRecord, Page, Received, ReportRecord, SqliteStore,
-    Store, StoreError, StoredMessage,
-};
+use medsynapse::Profile;
+use medsynapse_store::testing::{Call, Failing};
+use medsynapse_store::{SqliteStore, StoreError};
 use tempfile::TempDir;
 
 use crate::bed::{Bed, message, order};
 
-/// A store whose calls to `apply` fail as a list says.
-struct Failing {
-    store: SqliteStore,
-    call: AtomicU32,
-    fails_at: u32,
-    error: StoreError,
-}
-
-impl Store for Failing {
-    fn apply(&self, batch: &[Received]) -> Vec<Result<Applied, StoreError>> {
-        if self.call.fetch_add(1, Ordering::SeqCst) == self.fails_at {
-            return batch.iter().map(|_| Err(self.error.clone())).collect();
-        }
-        self.store.apply(batch)
-    }
-
-    fn messages(&self, query: &MessageQuery) -> Result<Page<MessageSummary>, StoreError> {
-        self.store.messages(query)
-    }
-
-    fn message(&self, id: i64) -> Result<Option<StoredMessage>, StoreError> {
-        self.store.message(id)
-    }
-
-    fn message_types(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        self.store.message_types()
-    }
-
-    fn order(&self, id: &AccessionNumber) -> Result<Option<OrderRecord>, StoreError> {
-        self.store.order(id)
-    }
-
-    fn orders_of(&self, id: &PatientId) -> Result<Vec<OrderRecord>, StoreError> {
-        self.store.orders_of(id)
-    }
-
-    fn report(&self, id: &AccessionNumber) -> Result<Option<ReportRecord>, StoreError> {
-        self.store.report(id)
-    }
-
-    fn order_count(&self) -> Result<u64, StoreError> {
-        self.store.order_count()
-    }
-}
-
 fn failing(fails_at: u32, error: StoreError) -> Bed {
     let directory = TempDir::new().unwrap();
     let store = SqliteStore::open(directory.path()).unwrap();
-    let store = Failing {
-        store,
-        call: AtomicU32::new(0),
-        fails_at,
-        error,
-    };
+    let applied = AtomicU32::new(0);
+    let store = Failing::new(Arc::new(store), move |call| {
+        (call == Call::Apply && applied.fetch_add(1, Ordering::SeqCst) == fails_at)
+            .then(|| error.clone())
+    });
     Bed::over(Arc::new(store), Profile::default(), directory)
 }
 

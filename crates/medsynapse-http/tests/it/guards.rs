@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use medsynapse::{AccessionNumber, PatientId};
 use medsynapse_http::{ApiKeys, App};
-use medsynapse_store::{
-    Applied, MessageQuery, MessageSummary, OrderRecord, Page, Received, ReportRecord, Store,
-    StoreError, StoredMessage,
-};
+use medsynapse_store::testing::{Call, Failing};
+use medsynapse_store::{SqliteStore, StoreError};
 use serde_json::json;
 
 use crate::bed::{Bed, order};
@@ -128,43 +125,15 @@ async fn health() {
     );
 }
 
-/// A store that cannot do anything.
-struct Broken;
-
-fn broken<T>() -> Result<T, StoreError> {
-    Err(StoreError::Database("SECRET: no such table".into()))
-}
-
-impl Store for Broken {
-    fn apply(&self, batch: &[Received]) -> Vec<Result<Applied, StoreError>> {
-        batch.iter().map(|_| broken()).collect()
-    }
-    fn messages(&self, _: &MessageQuery) -> Result<Page<MessageSummary>, StoreError> {
-        broken()
-    }
-    fn message(&self, _: i64) -> Result<Option<StoredMessage>, StoreError> {
-        broken()
-    }
-    fn message_types(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        panic!("SECRET")
-    }
-    fn order(&self, _: &AccessionNumber) -> Result<Option<OrderRecord>, StoreError> {
-        broken()
-    }
-    fn orders_of(&self, _: &PatientId) -> Result<Vec<OrderRecord>, StoreError> {
-        broken()
-    }
-    fn report(&self, _: &AccessionNumber) -> Result<Option<ReportRecord>, StoreError> {
-        broken()
-    }
-    fn order_count(&self) -> Result<u64, StoreError> {
-        broken()
-    }
-}
-
 #[tokio::test]
 async fn a_store_that_fails_is_said_without_details() {
-    let bed = Bed::over(Arc::new(Broken), |_| {}).await;
+    let directory = tempfile::TempDir::new().unwrap();
+    let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+    let broken = Failing::new(store, |call| {
+        assert_ne!(call, Call::Read("message_types"), "SECRET");
+        Some(StoreError::Database("SECRET: no such table".into()))
+    });
+    let bed = Bed::over(Arc::new(broken), |_| {}).await;
     let unavailable = (
         503,
         "The message store does not answer; try again later".to_owned(),

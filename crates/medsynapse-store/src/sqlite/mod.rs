@@ -1,13 +1,25 @@
 //! [`SqliteStore`]: one writer, group commit, readers on their own connections.
 
+mod act;
 mod apply;
 mod backup;
+mod changes;
 mod checkpoint;
+mod enqueue;
+mod events;
+mod filter;
+mod message;
+mod orders;
+mod outbox;
 mod plan;
+mod procedure;
 mod read;
 mod rows;
+mod search;
+mod settle;
 
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -17,8 +29,14 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::Store;
 use crate::error::StoreError;
-use crate::query::{MessageQuery, Page};
-use crate::record::{Applied, MessageSummary, OrderRecord, Received, ReportRecord, StoredMessage};
+use crate::event::Event;
+use crate::outbox::{Next, OutboxEntry, OutboxItem, OutboxQuery, QueueDepth};
+use crate::query::{MessageQuery, MessageSearch, OrderQuery, Page, PatientQuery, Slice, StepQuery};
+use crate::record::{
+    MessageSummary, OrderHistory, OrderRecord, PatientHistory, PatientRecord, ProcedureRecord,
+    ReportRecord, ScheduledStep, StoredMessage,
+};
+use crate::work::{Done, Work};
 use apply::Writer;
 pub use backup::{BackupSummary, backup};
 use checkpoint::Checkpointer;
@@ -123,7 +141,7 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn apply(&self, batch: &[Received]) -> Vec<Result<Applied, StoreError>> {
+    fn apply(&self, batch: &[Work]) -> Vec<Result<Done, StoreError>> {
         let mut writer = self
             .writer
             .lock()
@@ -167,6 +185,76 @@ impl Store for SqliteStore {
         self.readers.read(|connection| {
             Ok(connection.query_row("SELECT count(*) FROM orders", [], |row| row.get(0))?)
         })
+    }
+
+    fn search(&self, search: &MessageSearch) -> Result<Slice<MessageSummary>, StoreError> {
+        self.readers
+            .read(|connection| search::search(connection, search))
+    }
+
+    fn orders(&self, query: &OrderQuery) -> Result<Slice<OrderRecord>, StoreError> {
+        self.readers
+            .read(|connection| orders::orders(connection, query))
+    }
+
+    fn order_history(
+        &self,
+        accession_number: &AccessionNumber,
+    ) -> Result<Option<OrderHistory>, StoreError> {
+        self.readers
+            .read(|connection| orders::history(connection, accession_number))
+    }
+
+    fn scheduled_steps(
+        &self,
+        query: &StepQuery,
+        each: &mut dyn FnMut(&ScheduledStep<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.readers
+            .read(|connection| orders::scheduled_steps(connection, query, each))
+    }
+
+    fn patient(&self, patient_id: &PatientId) -> Result<Option<PatientHistory>, StoreError> {
+        self.readers
+            .read(|connection| orders::patient(connection, patient_id))
+    }
+
+    fn patients(&self, query: &PatientQuery) -> Result<Slice<PatientRecord, String>, StoreError> {
+        self.readers
+            .read(|connection| orders::patients(connection, query))
+    }
+
+    fn procedure(&self, sop_instance_uid: &str) -> Result<Option<ProcedureRecord>, StoreError> {
+        self.readers
+            .read(|connection| procedure::read(connection, sop_instance_uid))
+    }
+
+    fn next_outgoing(&self, destination: &str) -> Result<Option<Next>, StoreError> {
+        self.readers
+            .read(|connection| outbox::next_outgoing(connection, destination))
+    }
+
+    fn outbox(&self, query: &OutboxQuery) -> Result<Slice<OutboxItem>, StoreError> {
+        self.readers
+            .read(|connection| outbox::list(connection, query))
+    }
+
+    fn outbox_entry(&self, message_id: i64) -> Result<Option<OutboxEntry>, StoreError> {
+        self.readers
+            .read(|connection| outbox::entry(connection, message_id))
+    }
+
+    fn queue_depths(&self) -> Result<Vec<QueueDepth>, StoreError> {
+        self.readers.read(outbox::depths)
+    }
+
+    fn events_after(&self, id: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
+        self.readers
+            .read(|connection| events::after(connection, id, limit))
+    }
+
+    fn last_event(&self) -> Result<i64, StoreError> {
+        self.readers.read(events::last)
     }
 }
 

@@ -1,15 +1,19 @@
 //! What a change does to the rows, decided before anything is written.
 
-use hl7_message::loc;
+use hl7_message::{Charset, loc};
 use medsynapse::{
-    AccessionNumber, Attribute, Attributes, Change, Effect, Order, OrderControl, OrderState, Patch,
-    Patches, PatientId, PatientMerge, PatientUpdate, RegisterOrder, Report,
+    Attribute, Attributes, Change, Effect, Order, OrderControl, OrderState, Patch, Patches,
+    PatientId, PatientMerge, PatientUpdate, RegisterOrder, Report, ReportStatus,
 };
-use rusqlite::{Transaction, params};
+use rusqlite::Transaction;
 
-use super::rows::{micros, next_version, order, orders_of, put_order, put_report};
+use super::apply::Entry;
+use super::changes;
+use super::rows::{
+    cancelled_uid, delete_order, next_version, order, orders_of, put_order, put_report,
+};
 use crate::error::StoreError;
-use crate::record::{Note, OrderRecord, Received};
+use crate::record::{FieldChange, Note, OrderRecord, Received};
 
 /// What becomes of a change, and the rows that say so.
 pub(super) struct Plan {
@@ -19,7 +23,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    fn nothing(effect: Effect) -> Self {
+    pub(super) fn nothing(effect: Effect) -> Self {
         Self {
             effect,
             writes: Vec::new(),
@@ -38,10 +42,12 @@ impl Plan {
 
 /// One thing to write.
 pub(super) enum Write {
-    /// An order, and what it says of its patient.
-    Order(Box<OrderRecord>),
-    DeleteOrder(AccessionNumber),
+    /// An order and what changed of it, and what it says of its patient.
+    Order(Box<OrderRecord>, Vec<FieldChange>),
+    DeleteOrder(Box<OrderRecord>),
     Report(Box<Report>, u32),
+    /// What a message says of a patient who has no orders.
+    Patient(PatientId, Box<Patches>),
     /// Everything else under the old id goes to the new one.
     Merge {
         from: PatientId,
@@ -53,24 +59,21 @@ impl Write {
     pub(super) fn run(
         &self,
         transaction: &Transaction<'_>,
-        received: &Received,
-        id: i64,
+        entry: Entry,
     ) -> Result<(), StoreError> {
         match self {
-            Self::Order(record) => {
+            Self::Order(record, fields) => {
                 put_order(transaction, record)?;
-                put_patient(transaction, &record.order.attributes, received, id)
+                let order = &record.order;
+                changes::of_order(transaction, entry, order, fields)?;
+                changes::put_patient(transaction, entry, &order.attributes)
             }
-            Self::DeleteOrder(accession_number) => {
-                transaction
-                    .prepare_cached("DELETE FROM orders WHERE accession_number = ?1")?
-                    .execute([accession_number.as_str()])?;
-                Ok(())
+            Self::DeleteOrder(record) => delete_order(transaction, record, entry),
+            Self::Report(report, version) => put_report(transaction, report, *version, entry),
+            Self::Patient(patient_id, patches) => {
+                changes::patch_patient(transaction, entry, patient_id, patches)
             }
-            Self::Report(report, version) => {
-                put_report(transaction, report, *version, received.received_at, id)
-            }
-            Self::Merge { from, into } => merge(transaction, from, into, received, id),
+            Self::Merge { from, into } => changes::merge(transaction, entry, from, into),
         }
     }
 }
@@ -80,59 +83,78 @@ pub(super) fn plan(
     transaction: &Transaction<'_>,
     change: &Change,
     received: &Received,
-    id: i64,
+    entry: Entry,
 ) -> Result<Plan, StoreError> {
     match change {
-        Change::RegisterOrder(register) => register_order(transaction, register, received, id),
-        Change::CancelOrder(accession_number) => {
-            Ok(if order(transaction, accession_number)?.is_none() {
-                Plan::nothing(Effect::UnknownOrder(accession_number.clone()))
-            } else {
-                let delete = Write::DeleteOrder(accession_number.clone());
-                Plan::one(Effect::OrderCancelled, delete)
-            })
-        }
+        Change::RegisterOrder(register) => register_order(transaction, register, received, entry),
+        Change::CancelOrder(accession_number) => Ok(match order(transaction, accession_number)? {
+            None => Plan::nothing(Effect::UnknownOrder(accession_number.clone())),
+            Some(record) => Plan::one(Effect::OrderCancelled, Write::DeleteOrder(Box::new(record))),
+        }),
         Change::CompleteOrder(accession_number) => {
             Ok(match order(transaction, accession_number)? {
                 None => Plan::nothing(Effect::UnknownOrder(accession_number.clone())),
-                Some(mut record) => {
-                    record.order.state = OrderState::Completed;
-                    Plan::one(Effect::OrderCompleted, changed(record, received, id))
+                Some(record) => {
+                    let mut after = record.clone();
+                    after.order.state = OrderState::Completed;
+                    Plan::one(Effect::OrderCompleted, changed(&record, after, entry))
                 }
             })
         }
-        Change::StoreReport(report) => {
-            let version = next_version(transaction, &report.accession_number)?;
-            let effect = if version == 1 {
-                Effect::ReportRegistered
-            } else {
-                Effect::ReportUpdated
-            };
-            Ok(Plan {
-                warnings: foreign(transaction, report)?,
-                ..Plan::one(effect, Write::Report(Box::new(report.clone()), version))
-            })
-        }
-        Change::UpdatePatient(update) => update_patient(transaction, update, received, id),
-        Change::MergePatient(merge) => merge_patient(transaction, merge, received, id),
+        Change::StoreReport(report) => store_report(transaction, report, entry),
+        Change::UpdatePatient(update) => update_patient(transaction, update, received, entry),
+        Change::MergePatient(merge) => merge_patient(transaction, merge, received, entry),
     }
 }
 
-/// An order that this message changed.
-fn changed(record: OrderRecord, received: &Received, id: i64) -> Write {
-    let updated_at = received.received_at;
-    Write::Order(Box::new(OrderRecord {
-        updated_at,
-        updated_by: id,
-        ..record
-    }))
+/// An order that this entry changed.
+pub(super) fn changed(before: &OrderRecord, after: OrderRecord, entry: Entry) -> Write {
+    let fields = changes::between(before, &after);
+    Write::Order(
+        Box::new(OrderRecord {
+            updated_at: entry.at,
+            updated_by: entry.id,
+            ..after
+        }),
+        fields,
+    )
+}
+
+fn store_report(
+    transaction: &Transaction<'_>,
+    report: &Report,
+    entry: Entry,
+) -> Result<Plan, StoreError> {
+    let version = next_version(transaction, &report.accession_number)?;
+    let effect = if version == 1 {
+        Effect::ReportRegistered
+    } else {
+        Effect::ReportUpdated
+    };
+    let known = order(transaction, &report.accession_number)?;
+    let mut plan = Plan {
+        warnings: known
+            .as_ref()
+            .map(|known| foreign(known, report))
+            .unwrap_or_default(),
+        ..Plan::one(effect, Write::Report(Box::new(report.clone()), version))
+    };
+    // A report from the RIS is final.
+    if let Some(known) = known.filter(|known| known.report_status != Some(ReportStatus::Final)) {
+        let after = OrderRecord {
+            report_status: Some(ReportStatus::Final),
+            ..known.clone()
+        };
+        plan.writes.push(changed(&known, after, entry));
+    }
+    Ok(plan)
 }
 
 fn register_order(
     transaction: &Transaction<'_>,
     register: &RegisterOrder,
     received: &Received,
-    id: i64,
+    entry: Entry,
 ) -> Result<Plan, StoreError> {
     let known = order(transaction, &register.accession_number)?;
     if known.is_none() && register.control == OrderControl::Change {
@@ -149,27 +171,45 @@ fn register_order(
     } else {
         Effect::OrderRegistered
     };
-    let mut record = known.unwrap_or_else(|| OrderRecord {
+    let mut record = known.clone().unwrap_or_else(|| OrderRecord {
+        id: 0,
         order: Order {
             accession_number: register.accession_number.clone(),
             state: OrderState::Scheduled,
             attributes: Attributes::default(),
             segments: register.segments.clone(),
         },
-        created_at: received.received_at,
-        updated_at: received.received_at,
-        created_by: id,
-        updated_by: id,
+        report_status: None,
+        completion_told: false,
+        study_seen_at: None,
+        sending_application: String::new(),
+        sending_facility: String::new(),
+        created_at: entry.at,
+        updated_at: entry.at,
+        created_by: entry.id,
+        updated_by: entry.id,
     });
     record.order.segments = register.segments.clone();
+    let facts = &received.facts;
+    record
+        .sending_application
+        .clone_from(&facts.sending_application);
+    record.sending_facility.clone_from(&facts.sending_facility);
     let attributes = &mut record.order.attributes;
     attributes.apply(&register.patches);
     if attributes.get(Attribute::StudyInstanceUid).is_none() {
-        attributes.set(Attribute::StudyInstanceUid, &register.derived_uid);
+        // An order that was cancelled and comes again is the same study.
+        let uid = cancelled_uid(transaction, &register.accession_number)?;
+        let uid = uid.as_deref().unwrap_or(&register.derived_uid);
+        attributes.set(Attribute::StudyInstanceUid, uid);
     }
+    let write = match &known {
+        Some(known) => changed(known, record, entry),
+        None => Write::Order(Box::new(record), Vec::new()),
+    };
     Ok(Plan {
         warnings,
-        ..Plan::one(effect, changed(record, received, id))
+        ..Plan::one(effect, write)
     })
 }
 
@@ -193,37 +233,65 @@ fn moved(known: &OrderRecord, register: &RegisterOrder) -> Vec<Note> {
 }
 
 /// What is odd about a report for an order that is known.
-fn foreign(transaction: &Transaction<'_>, report: &Report) -> Result<Vec<Note>, StoreError> {
-    let known = order(transaction, &report.accession_number)?;
-    let patient = known
-        .as_ref()
-        .and_then(|o| o.order.attributes.get(Attribute::PatientId));
+fn foreign(known: &OrderRecord, report: &Report) -> Vec<Note> {
+    let patient = known.order.attributes.get(Attribute::PatientId);
     if patient.is_none_or(|patient| patient == report.patient_id.as_str()) {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let text = "the order of this report is another patient's";
-    Ok(vec![Note::warning(
-        "other-patient",
-        Some(loc!("PID-3.1")),
-        text,
-    )])
+    vec![Note::warning("other-patient", Some(loc!("PID-3.1")), text)]
+}
+
+/// An order whose demographics are these now, in what goes back to the RIS too.
+fn with_demographics(
+    record: &OrderRecord,
+    default_charset: Charset,
+    change: impl FnOnce(&mut Attributes),
+) -> OrderRecord {
+    let mut after = record.clone();
+    change(&mut after.order.attributes);
+    let changed: Vec<Attribute> = Attribute::ALL
+        .into_iter()
+        .filter(|&attribute| {
+            record.order.attributes.get(attribute) != after.order.attributes.get(attribute)
+        })
+        .collect();
+    let order = &mut after.order;
+    // Segments that cannot be edited stay as they came: they were the RIS's own.
+    if let Some(segments) =
+        order
+            .segments
+            .with_demographics(&order.attributes, &changed, default_charset)
+    {
+        order.segments = segments;
+    }
+    after
 }
 
 fn update_patient(
     transaction: &Transaction<'_>,
     update: &PatientUpdate,
     received: &Received,
-    id: i64,
+    entry: Entry,
 ) -> Result<Plan, StoreError> {
     let mut writes = Vec::new();
-    for mut record in orders_of(transaction, &update.patient_id)? {
-        record.order.attributes.apply(&update.patches);
-        writes.push(changed(record, received, id));
+    for record in orders_of(transaction, &update.patient_id)? {
+        let after = with_demographics(&record, received.default_charset, |attributes| {
+            attributes.apply(&update.patches);
+        });
+        writes.push(changed(&record, after, entry));
+    }
+    let effect = Effect::PatientUpdated {
+        orders: writes.len() as u64,
+    };
+    if writes.is_empty() {
+        writes.push(Write::Patient(
+            update.patient_id.clone(),
+            Box::new(update.patches.clone()),
+        ));
     }
     Ok(Plan {
-        effect: Effect::PatientUpdated {
-            orders: writes.len() as u64,
-        },
+        effect,
         writes,
         warnings: Vec::new(),
     })
@@ -233,17 +301,16 @@ fn merge_patient(
     transaction: &Transaction<'_>,
     merge: &PatientMerge,
     received: &Received,
-    id: i64,
+    entry: Entry,
 ) -> Result<Plan, StoreError> {
     let patches = surviving(transaction, merge)?;
     let mut writes = Vec::new();
-    for mut record in orders_of(transaction, &merge.from)? {
-        record
-            .order
-            .attributes
-            .set(Attribute::PatientId, merge.into.as_str());
-        record.order.attributes.apply(&patches);
-        writes.push(changed(record, received, id));
+    for record in orders_of(transaction, &merge.from)? {
+        let after = with_demographics(&record, received.default_charset, |attributes| {
+            attributes.set(Attribute::PatientId, merge.into.as_str());
+            attributes.apply(&patches);
+        });
+        writes.push(changed(&record, after, entry));
     }
     let effect = Effect::PatientMerged {
         orders: writes.len() as u64,
@@ -282,54 +349,4 @@ fn surviving(transaction: &Transaction<'_>, merge: &PatientMerge) -> Result<Patc
         }
     }
     Ok(patches)
-}
-
-/// What is known of a patient follows the last order.
-fn put_patient(
-    transaction: &Transaction<'_>,
-    attributes: &Attributes,
-    received: &Received,
-    id: i64,
-) -> Result<(), StoreError> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO patients (patient_id, name, sex, birth_date, updated_at, updated_by) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (patient_id) DO UPDATE SET \
-             name = excluded.name, sex = excluded.sex, birth_date = excluded.birth_date, \
-             merged_into = NULL, updated_at = excluded.updated_at, \
-             updated_by = excluded.updated_by",
-        )?
-        .execute(params![
-            attributes.get(Attribute::PatientId),
-            attributes.get(Attribute::PatientName),
-            attributes.get(Attribute::PatientSex),
-            attributes.get(Attribute::PatientBirthDate),
-            micros(received.received_at),
-            id,
-        ])?;
-    Ok(())
-}
-
-fn merge(
-    transaction: &Transaction<'_>,
-    from: &PatientId,
-    into: &PatientId,
-    received: &Received,
-    id: i64,
-) -> Result<(), StoreError> {
-    transaction
-        .prepare_cached("UPDATE reports SET patient_id = ?2 WHERE patient_id = ?1")?
-        .execute([from.as_str(), into.as_str()])?;
-    transaction
-        .prepare_cached(
-            "UPDATE patients SET merged_into = ?2, updated_at = ?3, updated_by = ?4 \
-             WHERE patient_id = ?1",
-        )?
-        .execute(params![
-            from.as_str(),
-            into.as_str(),
-            micros(received.received_at),
-            id
-        ])?;
-    Ok(())
 }

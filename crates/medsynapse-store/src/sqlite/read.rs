@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::connect;
-use super::rows::moment;
+use super::rows::{moment, odd};
 use crate::error::StoreError;
-use crate::query::{MessageOrder, MessageQuery, Page};
+use crate::query::{Direction, MessageOrder, MessageQuery, Page};
 use crate::record::{MessageSummary, Note, StoredMessage, digest};
 
 /// A few connections that read; a reader waits until one is free.
@@ -66,13 +66,15 @@ impl Readers {
     }
 }
 
-const SUMMARY: &str = "id, received_at, transport, peer, sending_application, sending_facility, \
+pub(super) const SUMMARY: &str = "id, received_at, transport, peer, sending_application, sending_facility, \
     sent_at, message_code, trigger_event, control_id, accession_number, patient_id, patient_name, \
-    ack_code, ack_text, warning_count, retransmissions, size";
+    ack_code, ack_text, warning_count, retransmissions, size, direction";
 
-fn summary(row: &Row<'_>) -> rusqlite::Result<MessageSummary> {
+pub(super) fn summary(row: &Row<'_>) -> rusqlite::Result<MessageSummary> {
     Ok(MessageSummary {
         id: row.get(0)?,
+        direction: Direction::from_name(row.get_ref(18)?.as_str()?)
+            .ok_or_else(|| odd(18, "direction"))?,
         received_at: moment(row, 1)?,
         transport: row.get(2)?,
         peer: row.get(3)?,
@@ -112,6 +114,11 @@ pub(super) fn messages(
             values.push(Value::Text(text.clone()));
         }
     }
+    let direction = query.direction.map(Direction::as_str);
+    if let Some(direction) = direction {
+        conditions.push("direction = ?");
+        values.push(Value::Text(direction.into()));
+    }
     let total = total(connection, query, &conditions, &values)?;
     for (condition, value) in [("id > ?", query.after), ("id < ?", query.before)] {
         if let Some(id) = value {
@@ -120,7 +127,7 @@ pub(super) fn messages(
         }
     }
     let condition = condition(&conditions);
-    let direction = match query.order {
+    let ascending = match query.order {
         MessageOrder::OldestFirst => "ASC",
         MessageOrder::NewestFirst => "DESC",
     };
@@ -129,7 +136,7 @@ pub(super) fn messages(
         i64::try_from(query.offset).unwrap_or(i64::MAX),
     ));
     let sql = format!(
-        "SELECT {SUMMARY} FROM messages{condition} ORDER BY id {direction} LIMIT ? OFFSET ?"
+        "SELECT {SUMMARY} FROM messages{condition} ORDER BY id {ascending} LIMIT ? OFFSET ?"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), summary)?;
@@ -146,23 +153,15 @@ fn total(
     conditions: &[&str],
     values: &[Value],
 ) -> Result<u64, StoreError> {
-    let kept = match (conditions, &query.message_code) {
-        ([], _) => Some(
-            connection
-                .prepare_cached("SELECT coalesce(sum(messages), 0) FROM message_counts")?
-                .query_row([], |row| row.get(0))?,
-        ),
-        ([_], Some(code)) => Some(
-            connection
-                .prepare_cached("SELECT messages FROM message_counts WHERE message_code = ?1")?
-                .query_row([code], |row| row.get(0))
-                .optional()?
-                .unwrap_or(0),
-        ),
-        _ => None,
-    };
-    if let Some(total) = kept {
-        return Ok(total);
+    let counted =
+        usize::from(query.message_code.is_some()) + usize::from(query.direction.is_some());
+    if conditions.len() == counted {
+        let mut statement = connection.prepare_cached(
+            "SELECT coalesce(sum(messages), 0) FROM message_counts \
+             WHERE (?1 IS NULL OR message_code = ?1) AND (?2 IS NULL OR direction = ?2)",
+        )?;
+        let direction = query.direction.map(Direction::as_str);
+        return Ok(statement.query_row(params![query.message_code, direction], |row| row.get(0))?);
     }
     let sql = format!("SELECT count(*) FROM messages{}", condition(conditions));
     let mut statement = connection.prepare_cached(&sql)?;
@@ -198,12 +197,12 @@ pub(super) fn message(
             };
             let stored = StoredMessage {
                 summary: summary(row)?,
-                raw: row.get(18)?,
-                ack: row.get(19)?,
-                findings: notes(20)?,
-                warnings: notes(21)?,
+                raw: row.get(19)?,
+                ack: row.get(20)?,
+                findings: notes(21)?,
+                warnings: notes(22)?,
             };
-            Ok((stored, row.get::<_, Vec<u8>>(22)?))
+            Ok((stored, row.get::<_, Vec<u8>>(23)?))
         })
         .optional()?;
     let Some((stored, kept)) = found else {
@@ -217,7 +216,8 @@ pub(super) fn message(
 
 pub(super) fn message_types(connection: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT message_code, messages FROM message_counts ORDER BY message_code",
+        "SELECT message_code, sum(messages) FROM message_counts GROUP BY message_code \
+         ORDER BY message_code",
     )?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)

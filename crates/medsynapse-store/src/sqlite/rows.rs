@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 use chrono::{DateTime, Utc};
 use medsynapse::{
     AccessionNumber, Attribute, Attributes, Order, OrderState, PatientId, Report, ReportFormat,
-    Segments,
+    ReportStatus, Segments,
 };
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::apply::Entry;
 use crate::error::StoreError;
 use crate::record::{OrderRecord, ReportRecord};
 
@@ -24,14 +25,28 @@ pub(super) fn moment(row: &Row<'_>, index: usize) -> rusqlite::Result<DateTime<U
         .ok_or(rusqlite::Error::IntegralValueOutOfRange(index, micros))
 }
 
+pub(super) fn maybe_moment(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    match row.get_ref(index)? {
+        ValueRef::Null => Ok(None),
+        _ => moment(row, index).map(Some),
+    }
+}
+
 /// A stored text that is not what it should be: the database was changed by another hand.
-fn odd(index: usize, what: &'static str) -> rusqlite::Error {
+pub(super) fn odd(index: usize, what: &'static str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, what.into())
 }
 
+const TAIL_COUNT: usize = 13;
+
 /// The columns of an order behind its attributes.
-const TAIL: [&str; 8] = [
+const TAIL: [&str; TAIL_COUNT] = [
     "state",
+    "report_status",
+    "completion_told",
+    "study_seen_at",
+    "sending_application",
+    "sending_facility",
     "segment_delimiters",
     "segment_charset",
     "segments",
@@ -48,9 +63,10 @@ fn columns() -> impl Iterator<Item = &'static str> {
         .chain(TAIL)
 }
 
-static SELECT: LazyLock<String> = LazyLock::new(|| {
+/// `SELECT … FROM orders`, for [`read_order`].
+pub(super) static SELECT: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT {} FROM orders",
+        "SELECT {}, id FROM orders",
         columns().collect::<Vec<_>>().join(", ")
     )
 });
@@ -100,8 +116,15 @@ pub(super) fn put_order(connection: &Connection, record: &OrderRecord) -> Result
     let texts = Attribute::ALL.map(|attribute| Text(order.attributes.get(attribute)));
     let state = order.state.as_str();
     let (created_at, updated_at) = (micros(record.created_at), micros(record.updated_at));
-    let tail: [&dyn ToSql; 8] = [
+    let report_status = record.report_status.map(ReportStatus::as_str);
+    let study_seen_at = record.study_seen_at.map(micros);
+    let tail: [&dyn ToSql; TAIL_COUNT] = [
         &state,
+        &report_status,
+        &record.completion_told,
+        &study_seen_at,
+        &record.sending_application,
+        &record.sending_facility,
         &segments.delimiters,
         &segments.charset,
         &segments.bytes,
@@ -121,7 +144,7 @@ pub(super) fn put_order(connection: &Connection, record: &OrderRecord) -> Result
     Ok(())
 }
 
-fn read_order(row: &Row<'_>) -> rusqlite::Result<OrderRecord> {
+pub(super) fn read_order(row: &Row<'_>) -> rusqlite::Result<OrderRecord> {
     let mut attributes = Attributes::default();
     for (index, attribute) in Attribute::ALL.into_iter().enumerate() {
         if let Some(text) = row.get_ref(index)?.as_str_or_null()? {
@@ -135,17 +158,29 @@ fn read_order(row: &Row<'_>) -> rusqlite::Result<OrderRecord> {
         .ok_or_else(|| odd(0, "accession number"))?;
     let state = OrderState::from_name(row.get_ref(tail)?.as_str()?)
         .ok_or_else(|| odd(tail, "order state"))?;
+    let report_status = match row.get_ref(tail + 1)?.as_str_or_null()? {
+        None => None,
+        Some(name) => {
+            Some(ReportStatus::from_name(name).ok_or_else(|| odd(tail + 1, "report status"))?)
+        }
+    };
     Ok(OrderRecord {
+        id: row.get(tail + TAIL_COUNT)?,
         order: Order {
             accession_number,
             state,
             attributes,
-            segments: segments(row, tail + 1)?,
+            segments: segments(row, tail + 6)?,
         },
-        created_at: moment(row, tail + 4)?,
-        updated_at: moment(row, tail + 5)?,
-        created_by: row.get(tail + 6)?,
-        updated_by: row.get(tail + 7)?,
+        report_status,
+        completion_told: row.get(tail + 2)?,
+        study_seen_at: maybe_moment(row, tail + 3)?,
+        sending_application: row.get(tail + 4)?,
+        sending_facility: row.get(tail + 5)?,
+        created_at: moment(row, tail + 9)?,
+        updated_at: moment(row, tail + 10)?,
+        created_by: row.get(tail + 11)?,
+        updated_by: row.get(tail + 12)?,
     })
 }
 
@@ -192,14 +227,13 @@ pub(super) fn put_report(
     connection: &Connection,
     report: &Report,
     version: u32,
-    at: DateTime<Utc>,
-    message_id: i64,
+    entry: Entry,
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO reports (accession_number, version, patient_id, format, text, date, \
              status, physician_id, physician_name, segment_delimiters, segment_charset, segments, \
-             updated_at, message_id) \
+             updated_at, written_by) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
@@ -215,22 +249,71 @@ pub(super) fn put_report(
             report.segments.delimiters,
             report.segments.charset,
             report.segments.bytes,
-            micros(at),
-            message_id,
+            micros(entry.at),
+            entry.id,
         ])?;
     Ok(())
 }
 
-pub(super) fn report(
+/// The order goes; what has to stay of it stays.
+pub(super) fn delete_order(
+    connection: &Connection,
+    record: &OrderRecord,
+    entry: Entry,
+) -> Result<(), StoreError> {
+    let of = |attribute| record.order.attributes.get(attribute).unwrap_or_default();
+    let accession_number = record.order.accession_number.as_str();
+    connection
+        .prepare_cached(
+            "INSERT INTO cancelled_orders (accession_number, patient_id, study_instance_uid, \
+             state, created_at, cancelled_at, created_by, cancelled_by) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (accession_number) DO UPDATE SET \
+             patient_id = excluded.patient_id, study_instance_uid = excluded.study_instance_uid, \
+             state = excluded.state, created_at = excluded.created_at, \
+             cancelled_at = excluded.cancelled_at, created_by = excluded.created_by, \
+             cancelled_by = excluded.cancelled_by",
+        )?
+        .execute(params![
+            accession_number,
+            of(Attribute::PatientId),
+            of(Attribute::StudyInstanceUid),
+            record.order.state.as_str(),
+            micros(record.created_at),
+            micros(entry.at),
+            record.created_by,
+            entry.id,
+        ])?;
+    connection
+        .prepare_cached("DELETE FROM orders WHERE accession_number = ?1")?
+        .execute([accession_number])?;
+    Ok(())
+}
+
+/// The Study Instance UID of an order that was cancelled.
+pub(super) fn cancelled_uid(
     connection: &Connection,
     accession_number: &AccessionNumber,
-) -> Result<Option<ReportRecord>, StoreError> {
+) -> Result<Option<String>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT study_instance_uid FROM cancelled_orders WHERE accession_number = ?1",
+    )?;
+    Ok(statement
+        .query_row([accession_number.as_str()], |row| row.get(0))
+        .optional()?)
+}
+
+/// The versions of a report, the last first.
+pub(super) fn reports(
+    connection: &Connection,
+    accession_number: &AccessionNumber,
+    limit: u32,
+) -> Result<Vec<ReportRecord>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT version, patient_id, format, text, date, status, physician_id, physician_name, \
-         segment_delimiters, segment_charset, segments, updated_at, message_id \
-         FROM reports WHERE accession_number = ?1 ORDER BY version DESC LIMIT 1",
+         segment_delimiters, segment_charset, segments, updated_at, written_by \
+         FROM reports WHERE accession_number = ?1 ORDER BY version DESC LIMIT ?2",
     )?;
-    let record = statement.query_row([accession_number.as_str()], |row| {
+    let rows = statement.query_map(params![accession_number.as_str(), limit], |row| {
         Ok(ReportRecord {
             version: row.get(0)?,
             report: Report {
@@ -249,6 +332,14 @@ pub(super) fn report(
             updated_at: moment(row, 11)?,
             message_id: row.get(12)?,
         })
-    });
-    Ok(record.optional()?)
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The report that counts.
+pub(super) fn report(
+    connection: &Connection,
+    accession_number: &AccessionNumber,
+) -> Result<Option<ReportRecord>, StoreError> {
+    Ok(reports(connection, accession_number, 1)?.pop())
 }

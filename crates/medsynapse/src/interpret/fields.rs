@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use hl7_message::{Charset, ErrorCondition, Location, Message, Precision, Timestamp, Value, loc};
 
-use crate::change::Segments;
 use crate::id::StudyInstanceUid;
 use crate::map::{Attribute, Kind, MODALITIES, Patch, Patches, ROWS, Row};
 use crate::person_name::xpn;
 use crate::profile::Profile;
 use crate::rejection::{Finding, Warning};
+use crate::segments::Segments;
 
 /// A message with what is needed to read it.
 #[derive(Clone, Copy)]

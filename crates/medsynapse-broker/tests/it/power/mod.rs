@@ -27,7 +27,7 @@ use disk::{Cut, Disk};
 use record::{Event, Record};
 
 const SENDERS: u32 = 8;
-const MESSAGES: u32 = 40;
+const MESSAGES: u32 = 60;
 /// Moments at which the power is cut, and as many again right after an acknowledgement.
 const CUTS: usize = 48;
 

@@ -1,0 +1,189 @@
+//! Events, read off the log: what is told live and what is read again later come from the same
+//! functions.
+
+use rusqlite::{Connection, Row, params};
+
+use super::rows::moment;
+use crate::error::StoreError;
+use crate::event::{Event, EventKind, OrderChange, ReportChange};
+use crate::work::DeliveryOutcome;
+
+/// What a message that came in has to tell. `effect` is the name of what became of it.
+pub(super) fn of_message(
+    message_id: i64,
+    effect: &str,
+    accession_number: Option<&str>,
+) -> Vec<EventKind> {
+    let order = |change| EventKind::Order {
+        change,
+        accession_number: accession_number.unwrap_or_default().into(),
+        entry_id: message_id,
+    };
+    let second = match effect {
+        "order-registered" => Some(order(OrderChange::Created)),
+        "order-updated" => Some(order(OrderChange::Updated)),
+        "order-cancelled" => Some(order(OrderChange::Cancelled)),
+        "order-completed" => Some(order(OrderChange::Completed)),
+        "report-registered" | "report-updated" => Some(EventKind::Report {
+            change: ReportChange::Stored,
+            accession_number: accession_number.unwrap_or_default().into(),
+            entry_id: message_id,
+        }),
+        "patient-updated" => Some(EventKind::PatientUpdated { message_id }),
+        "patient-merged" => Some(EventKind::PatientMerged { message_id }),
+        _ => None,
+    };
+    let first = EventKind::MessageReceived { message_id };
+    std::iter::once(first).chain(second).collect()
+}
+
+/// What a try has to tell.
+pub(super) fn of_delivery(
+    message_id: i64,
+    outcome: DeliveryOutcome,
+    accession_number: &str,
+) -> Vec<EventKind> {
+    let change = match outcome {
+        DeliveryOutcome::Accepted => ReportChange::Delivered,
+        DeliveryOutcome::Refused => ReportChange::Refused,
+        DeliveryOutcome::Failed => return Vec::new(),
+    };
+    vec![
+        EventKind::MessageSent { message_id },
+        EventKind::Report {
+            change,
+            accession_number: accession_number.into(),
+            entry_id: message_id,
+        },
+    ]
+}
+
+/// An event of an action, from what is kept of it.
+fn of_action(name: &str, accession_number: Option<&str>, entry_id: i64) -> Option<EventKind> {
+    let accession_number = || accession_number.unwrap_or_default().to_owned();
+    let order = |change| EventKind::Order {
+        change,
+        accession_number: accession_number(),
+        entry_id,
+    };
+    let report = |change| EventKind::Report {
+        change,
+        accession_number: accession_number(),
+        entry_id,
+    };
+    let all = [
+        EventKind::ProcedureStarted { entry_id },
+        EventKind::ProcedureCompleted { entry_id },
+        order(OrderChange::Updated),
+        order(OrderChange::Completed),
+        order(OrderChange::Started),
+        order(OrderChange::Discontinued),
+        order(OrderChange::StudyArriving),
+        order(OrderChange::StudyArrived),
+        report(ReportChange::Stored),
+        report(ReportChange::Read),
+        report(ReportChange::Final),
+        report(ReportChange::Printed),
+    ];
+    all.into_iter().find(|kind| kind.name() == name)
+}
+
+/// What happened after an event, in order.
+pub(super) fn after(
+    connection: &Connection,
+    id: i64,
+    limit: u32,
+) -> Result<Vec<Event>, StoreError> {
+    // The entry of the event itself may have more to tell.
+    let first = Event::entry_of(id.max(0));
+    let mut events = messages(connection, first, limit)?;
+    events.extend(actions(connection, first, limit)?);
+    events.extend(deliveries(connection, first, limit)?);
+    events.retain(|event| event.id > Some(id));
+    events.sort_by_key(|event| event.id);
+    events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(events)
+}
+
+fn messages(connection: &Connection, first: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, received_at, direction, effect, accession_number FROM messages \
+         WHERE id >= ?1 ORDER BY id LIMIT ?2 + 1",
+    )?;
+    gather(statement.query_map(params![first, limit], |row| {
+        let id = row.get(0)?;
+        let accession_number = row.get_ref(4)?.as_str_or_null()?;
+        let kinds = if row.get_ref(2)?.as_str()? == "out" {
+            vec![EventKind::Report {
+                change: ReportChange::Queued,
+                accession_number: accession_number.unwrap_or_default().into(),
+                entry_id: id,
+            }]
+        } else {
+            let effect = row.get_ref(3)?.as_str_or_null()?;
+            of_message(id, effect.unwrap_or_default(), accession_number)
+        };
+        Ok(Event::numbered(id, moment(row, 1)?, kinds))
+    })?)
+}
+
+fn actions(connection: &Connection, first: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, at, events FROM actions WHERE id >= ?1 AND events <> '[]' ORDER BY id LIMIT ?2 + 1",
+    )?;
+    gather(statement.query_map(params![first, limit], |row| {
+        let id = row.get(0)?;
+        let kept: Vec<(String, Option<String>)> =
+            serde_json::from_str(row.get_ref(2)?.as_str()?)
+                .map_err(|_| super::rows::odd(2, "list of events"))?;
+        let kinds = kept
+            .iter()
+            .filter_map(|(name, order)| of_action(name, order.as_deref(), id))
+            .collect();
+        Ok(Event::numbered(id, moment(row, 1)?, kinds))
+    })?)
+}
+
+fn deliveries(connection: &Connection, first: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT d.id, d.at, d.message_id, d.outcome, o.accession_number \
+         FROM deliveries d JOIN outbox o ON o.message_id = d.message_id \
+         WHERE d.id >= ?1 AND d.outcome <> 'failed' ORDER BY d.id LIMIT ?2 + 1",
+    )?;
+    gather(statement.query_map(params![first, limit], |row| {
+        let outcome = DeliveryOutcome::from_name(row.get_ref(3)?.as_str()?)
+            .unwrap_or(DeliveryOutcome::Failed);
+        let kinds = of_delivery(row.get(2)?, outcome, row.get_ref(4)?.as_str()?);
+        Ok(Event::numbered(row.get(0)?, moment(row, 1)?, kinds))
+    })?)
+}
+
+fn gather(
+    rows: impl Iterator<Item = rusqlite::Result<Vec<Event>>>,
+) -> Result<Vec<Event>, StoreError> {
+    let mut events = Vec::new();
+    for row in rows {
+        events.extend(row?);
+    }
+    Ok(events)
+}
+
+/// The id of the last event.
+pub(super) fn last(connection: &Connection) -> Result<i64, StoreError> {
+    let last = |sql: &str| -> Result<Option<i64>, StoreError> {
+        Ok(connection
+            .prepare_cached(sql)?
+            .query_row([], |row: &Row<'_>| row.get(0))?)
+    };
+    let entries = [
+        last("SELECT max(id) FROM messages")?,
+        last("SELECT max(id) FROM actions")?,
+        last("SELECT max(id) FROM deliveries")?,
+    ];
+    // Beyond every place that an entry has: what comes next has a larger id.
+    Ok(entries
+        .into_iter()
+        .flatten()
+        .max()
+        .map_or(0, |entry| Event::id_of(entry + 1, 0) - 1))
+}
