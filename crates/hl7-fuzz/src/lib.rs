@@ -13,10 +13,10 @@
 pub mod link;
 
 use bytes::BytesMut;
-use hl7_message::escape::{escape, tokens, unescape};
+use hl7_message::escape::{Formatted, Token, escape, formatted, tokens, unescape};
 use hl7_message::{
-    Chunk, ChunkReader, Edit, Header, Index, Limits, Location, Message, ReadError, Separators,
-    Timestamp, chunks,
+    Charset, Chunk, ChunkReader, Edit, Header, Index, Limits, Location, Message, ReadError,
+    Separators, Timestamp, chunks,
 };
 use hl7_mllp::{Event, MllpCodec};
 use medsynapse::{Profile, interpret};
@@ -25,10 +25,11 @@ use medsynapse::{Profile, interpret};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("message", message),
     ("index", index),
     ("escapes", escapes),
+    ("charset", charset),
     ("location", location),
     ("timestamp", timestamp),
     ("batch", batch),
@@ -104,8 +105,46 @@ pub fn escapes(data: &[u8]) {
         token.write_to(&mut written, &separators);
     }
     assert_eq!(written, data);
+    let mut kept = 0;
+    for piece in formatted(data, &separators) {
+        if let Formatted::Token(Token::Text(text)) = piece {
+            kept += text.len();
+        }
+    }
+    assert!(kept <= data.len());
     let text = escape(data, &separators).expect("the usual delimiters can escape anything");
     assert_eq!(unescape(&text, &separators).as_ref(), data);
+}
+
+/// Character sets: the first byte picks one; what it does not have is told, line ends stay line
+/// ends, and every place of the text has one in the source.
+pub fn charset(data: &[u8]) {
+    const NAMES: [&str; 8] = [
+        "ASCII",
+        "UNICODE UTF-8",
+        "8859/1",
+        "8859/9",
+        "ISO IR14",
+        "ISO IR87",
+        "SHIFT_JIS",
+        "GB 18030-2000",
+    ];
+    let Some((&pick, bytes)) = data.split_first() else {
+        return;
+    };
+    let name = NAMES.get(usize::from(pick) % NAMES.len()).expect("a name");
+    let charset = Charset::from_msh18(name.as_bytes()).expect("a known name");
+    let utf8 = charset.to_utf8(bytes);
+    let clean = utf8.undecodable().is_empty();
+    assert_eq!(charset.decode(bytes).is_ok(), clean);
+    let lines = |bytes: &[u8]| bytes.split(|b| matches!(b, b'\r' | b'\n')).count();
+    assert_eq!(lines(utf8.as_bytes()), lines(bytes));
+    for offset in (0..utf8.as_str().len()).step_by(utf8.as_str().len() / 16 + 1) {
+        assert!(utf8.source_offset(offset) < bytes.len());
+    }
+    if let (true, Ok(text)) = (clean, charset.decode(bytes)) {
+        assert_eq!(text, utf8.as_str());
+    }
 }
 
 /// Locations: what is read prints as itself.
