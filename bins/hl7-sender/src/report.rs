@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::builder::styling::{AnsiColor, Style};
-use hl7_message::{Ack, Message, escape};
+use hl7_message::{Ack, Message};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -223,7 +223,7 @@ fn text(reply: &Reply) -> String {
     let Ok(ack) = Ack::parse(&message) else {
         return String::new();
     };
-    printable(&escape::unescape(ack.text, message.separators()))
+    printable(&ack.text)
 }
 
 pub(crate) fn millis(time: Duration) -> f64 {

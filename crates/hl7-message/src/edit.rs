@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use crate::escape::{self, NoEscapeCharacter};
 use crate::location::Location;
 use crate::message::{LineEnd, Message};
+use crate::raw::{ends_segment, first_end};
 use crate::segment::{Segment, SegmentId};
 use crate::separators::Separators;
 
@@ -120,7 +121,7 @@ impl<'m> Edit<'m> {
     /// As [`Edit::set`], and bytes that would end the place, its segment or an MLLP frame.
     pub fn set_raw(&mut self, location: Location, bytes: &[u8]) -> Result<&mut Self, EditError> {
         let separators = *self.message.separators();
-        match bytes.iter().position(|&b| ends(b, location, separators)) {
+        match first_end(bytes, location, separators) {
             Some(offset) => Err(EditError::RawBytes { location, offset }),
             None => self.put(location, bytes),
         }
@@ -241,7 +242,7 @@ impl<'m> Edit<'m> {
         let number = location
             .field_number()
             .ok_or(EditError::NoField { location })?;
-        if number <= 2 && declares(location.segment_id()) {
+        if number <= 2 && location.segment_id().declares() {
             return Err(EditError::Delimiters { location });
         }
         let segment = self.segment(location)?;
@@ -296,7 +297,7 @@ impl<'m> Edit<'m> {
         let id = Segment::new(bytes, 0, *self.message.separators()).id();
         match id {
             None | Some(SegmentId::BTS | SegmentId::FTS) => Err(EditError::SegmentName),
-            Some(id) if declares(id) => Err(EditError::SegmentName),
+            Some(id) if id.declares() => Err(EditError::SegmentName),
             Some(_) => Ok(()),
         }
     }
@@ -372,13 +373,8 @@ impl Change<'_> {
 /// How many fields a segment has. The first separator of MSH, FHS and BHS is a field, so what
 /// declares and has none yet gets one separator less.
 fn field_count(segment: Segment<'_>) -> usize {
-    let declares = segment.id().is_some_and(declares);
+    let declares = segment.id().is_some_and(SegmentId::declares);
     segment.fields().count().max(usize::from(declares))
-}
-
-/// MSH, FHS and BHS: fields 1 and 2 are the delimiters.
-const fn declares(id: SegmentId) -> bool {
-    matches!(id, SegmentId::MSH | SegmentId::FHS | SegmentId::BHS)
 }
 
 /// How long the line end is that goes with a segment, at the start of `rest`.
@@ -391,23 +387,6 @@ const fn line_end_at(rest: &[u8], line_end: LineEnd) -> usize {
         ([b'\r' | b'\n', ..], _) => 1,
         _ => 0,
     }
-}
-
-/// What ends a segment or an MLLP frame.
-const fn ends_segment(byte: u8) -> bool {
-    matches!(byte, b'\r' | b'\n' | 0x0B | 0x1C)
-}
-
-/// Whether `byte` would end what stands at `location`.
-fn ends(byte: u8, location: Location, separators: Separators) -> bool {
-    let in_component = location.component_number().is_some();
-    let in_repetition = in_component || location.repetition_number() > 1;
-    let in_subcomponent = in_component && location.subcomponent_number().is_some();
-    ends_segment(byte)
-        || byte == separators.field()
-        || (in_repetition && byte == separators.repetition())
-        || (in_component && byte == separators.component())
-        || (in_subcomponent && Some(byte) == separators.subcomponent())
 }
 
 /// The bytes of the message, copied up to `at`.

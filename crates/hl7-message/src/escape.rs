@@ -282,8 +282,7 @@ pub fn escape<'a>(
     data: &'a [u8],
     separators: &Separators,
 ) -> Result<Cow<'a, [u8]>, NoEscapeCharacter> {
-    let special = |byte: u8| is_control(byte) || separators.is_delimiter(byte);
-    let Some(first) = data.iter().position(|&byte| special(byte)) else {
+    let Some(first) = data.iter().position(|&byte| !is_plain(byte, *separators)) else {
         return Ok(Cow::Borrowed(data));
     };
     if separators.escape == NONE {
@@ -307,6 +306,11 @@ pub fn escape<'a>(
         }
     }
     Ok(Cow::Owned(out))
+}
+
+/// Whether a byte stands for itself.
+pub(crate) const fn is_plain(byte: u8, separators: Separators) -> bool {
+    !is_control(byte) && !separators.is_delimiter(byte)
 }
 
 /// Control characters that do not travel as they are; a tab does.

@@ -19,6 +19,7 @@ mod index;
 mod location;
 mod lookup;
 mod message;
+mod raw;
 mod segment;
 mod separators;
 #[cfg(all(target_arch = "x86_64", feature = "simd"))]

@@ -40,7 +40,8 @@ ids! {
     MSH: "message header", MSA: "message acknowledgement", ERR: "error", EVN: "event type",
     PID: "patient identification", PV1: "patient visit", MRG: "merge patient information",
     ORC: "common order", OBR: "observation request", OBX: "observation result",
-    NTE: "notes and comments", DSC: "continuation pointer", FHS: "file header",
+    NTE: "notes and comments", DSC: "continuation pointer", ADD: "addendum",
+    FHS: "file header",
     BHS: "batch header", BTS: "batch trailer", FTS: "file trailer",
     ZDS: "study instance UID, as imaging systems add it",
 }
@@ -56,6 +57,19 @@ impl SegmentId {
         } else {
             None
         }
+    }
+
+    /// Whether a segment of this name declares the delimiters in its fields 1 and 2, which are
+    /// never split: MSH, FHS and BHS.
+    ///
+    /// ```
+    /// use hl7_message::SegmentId;
+    ///
+    /// assert!(SegmentId::MSH.declares() && SegmentId::BHS.declares());
+    /// assert!(!SegmentId::PID.declares());
+    /// ```
+    pub const fn declares(self) -> bool {
+        matches!(&self.0, b"MSH" | b"FHS" | b"BHS")
     }
 
     /// The three bytes.

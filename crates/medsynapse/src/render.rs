@@ -533,7 +533,10 @@ impl SegmentRows {
             match value(known, row.attribute) {
                 // XPN is kept as it is written; control characters cannot be in it.
                 Given::Text(text) if row.kind == Kind::Name => {
-                    segment.put_raw(row.location(), text.as_bytes())?;
+                    let first = row.location().component_number().unwrap_or(1);
+                    for (component, part) in (first..).zip(text.split('^')) {
+                        segment.put_raw(row.location().component(component), part.as_bytes())?;
+                    }
                 }
                 given => put(&mut segment, row.location(), given)?,
             }

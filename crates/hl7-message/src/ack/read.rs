@@ -1,6 +1,7 @@
 //! [`Ack`]: an acknowledgement as it came in.
 
 use core::fmt;
+use std::borrow::Cow;
 
 use crate::ack::sequence::{InvalidNumber, Number};
 use crate::ack::{AckCode, ErrorCondition};
@@ -18,7 +19,7 @@ use crate::segment::SegmentId;
 /// let ack = Ack::parse(&message).unwrap();
 /// assert_eq!(ack.code, AckCode::ApplicationAccept);
 /// assert_eq!(ack.control_id, b"MSG1");
-/// assert_eq!(ack.text, b"Order registered.");
+/// assert_eq!(&*ack.text, b"Order registered.");
 /// # Ok::<(), hl7_message::ParseError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +28,8 @@ pub struct Ack<'a> {
     pub code: AckCode,
     /// MSA-2, the Message Control ID of the message that is answered, raw bytes of the field.
     pub control_id: &'a [u8],
-    /// MSA-3, raw bytes of the field.
-    pub text: &'a [u8],
+    /// MSA-3, escape sequences decoded.
+    pub text: Cow<'a, [u8]>,
     /// MSA-4, the expected sequence number, raw bytes of the field.
     pub expected_sequence_number: &'a [u8],
     /// MSA-5, delayed acknowledgement type (D or F), raw bytes of the field.
@@ -53,7 +54,9 @@ impl<'a> Ack<'a> {
         Ok(Self {
             code,
             control_id: raw(2),
-            text: raw(3),
+            text: msa
+                .field(3)
+                .map_or(Cow::Borrowed(&[]), |field| field.unescape()),
             expected_sequence_number: raw(4),
             delayed: raw(5),
             error_condition: raw(6),
