@@ -8,6 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::TimeDelta;
+use hl7_message::Message;
 use medsynapse::synth::{Conformance, Counts, Generated, Kind, Options, Scenario, Synth};
 use serde::Deserialize;
 
@@ -201,17 +202,27 @@ pub(crate) fn fresh_seed(shared: &Shared) -> u64 {
 fn made(order: &Order, all: &[Generated], at: usize) -> Option<Made> {
     let one = all.get(at - 1)?;
     let text = editor::text(&one.bytes);
-    let (code, event) = one
-        .kind
-        .as_str()
-        .split_once('^')
-        .unwrap_or((one.kind.as_str(), ""));
+    let message = Message::parse(&one.bytes).ok();
+    let header = |path: &str| {
+        let place = path.parse().ok();
+        let raw = message
+            .as_ref()
+            .zip(place)
+            .and_then(|(message, at)| message.raw(at));
+        String::from_utf8_lossy(raw.unwrap_or_default()).into_owned()
+    };
+    let (code, event) = (header("MSH-9.1"), header("MSH-9.2"));
+    let said = one.expected.text.as_deref().unwrap_or_default();
     Some(Made {
         at,
         of: all.len(),
-        about: words::of(code, event, "").words,
-        type_code: one.kind.as_str().to_owned(),
-        rule: one.expected.rule,
+        about: words::of(&code, &event, said).words,
+        type_code: words::type_code(&code, &event),
+        rule: if order.profile == "conformant" {
+            ""
+        } else {
+            one.expected.rule
+        },
         expected: match &one.expected.text {
             Some(text) => format!("{} {text}", one.expected.code),
             None => one.expected.code.to_string(),
