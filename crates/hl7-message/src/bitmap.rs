@@ -12,7 +12,7 @@
 pub(crate) const BLOCK: usize = 64;
 
 const LOW: u64 = 0x0101_0101_0101_0101;
-const SEVEN: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// A way to compare the bytes of a block.
 pub(crate) trait Masks: Copy {
@@ -31,9 +31,16 @@ pub(crate) trait Masks: Copy {
     /// Writes to the front of `room` where the bits that are set stand, each `base` further on.
     #[inline(always)]
     fn places(self, mut mask: u64, base: u32, room: &mut [u32; BLOCK]) {
-        for slot in room.iter_mut().take(mask.count_ones() as usize) {
-            *slot = base.wrapping_add(mask.trailing_zeros());
-            mask &= mask.wrapping_sub(1);
+        // Four at a time without asking, so that fewer questions are answered wrongly.
+        let (rooms, _) = room.as_chunks_mut::<4>();
+        for room in rooms {
+            for slot in room {
+                *slot = base.wrapping_add(mask.trailing_zeros());
+                mask &= mask.wrapping_sub(1);
+            }
+            if mask == 0 {
+                break;
+            }
         }
     }
 
@@ -73,19 +80,30 @@ impl Masks for Plain {
     fn any_of<const N: usize>(self, block: &[u8; BLOCK], wanted: [u8; N]) -> u64 {
         let (words, _) = block.as_chunks::<8>();
         let patterns = wanted.map(|byte| LOW * u64::from(byte));
-        let mut mask = 0;
+        // Bit `word` of byte `place`: whether the byte there is none of them.
+        let mut others = 0;
         for (word, loaded) in words.iter().enumerate() {
             let loaded = u64::from_le_bytes(*loaded);
-            let mut differs = u64::MAX;
+            let mut differs = HIGH;
             for pattern in patterns {
                 let zero_where_equal = loaded ^ pattern;
-                differs &= ((zero_where_equal & SEVEN) + SEVEN) | zero_where_equal;
+                differs &= ((zero_where_equal & !HIGH) + !HIGH) | zero_where_equal;
             }
-            let found = !(differs | SEVEN);
-            mask |= ((found >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * word);
+            others |= differs >> (7 - word);
         }
-        mask
+        !transposed(others)
     }
+}
+
+/// The square of eight times eight bits, its rows made columns.
+#[inline(always)]
+const fn transposed(mut square: u64) -> u64 {
+    let swap = (square ^ (square >> 7)) & 0x00AA_00AA_00AA_00AA;
+    square ^= swap ^ (swap << 7);
+    let swap = (square ^ (square >> 14)) & 0x0000_CCCC_0000_CCCC;
+    square ^= swap ^ (swap << 14);
+    let swap = (square ^ (square >> 28)) & 0x0000_0000_F0F0_F0F0;
+    square ^ swap ^ (swap << 28)
 }
 
 /// A test that each of four ASCII bytes passes, and few other bytes: one look-up by the low half

@@ -1,18 +1,16 @@
 //! [`Index`]: every delimiter of a message in one pass, and the leaves between them.
 
-#![expect(
-    clippy::inline_always,
-    reason = "work is compiled for a processor where it is inlined into code for that processor"
-)]
-
 use core::fmt;
 
-use crate::bitmap::{BLOCK, Filter, Masks, Plain, Work, best, last_of};
+use crate::bitmap::{Plain, Work, best};
 use crate::field::Subcomponent;
 use crate::location::Location;
 use crate::message::Message;
 use crate::segment::Segment;
 use crate::separators::Separators;
+use fill::Fill;
+
+mod fill;
 
 /// Where every delimiter of a message stands, found in one pass.
 ///
@@ -94,99 +92,6 @@ impl Index {
             message,
             marks: self.marks.get(..self.len).unwrap_or_default(),
         }
-    }
-}
-
-/// Notes where in `bytes` from `start` on the bytes stand that are wanted; gives how many.
-struct Fill<'i, 'a> {
-    marks: &'i mut Vec<u32>,
-    bytes: &'a [u8],
-    start: usize,
-    wanted: [u8; 4],
-}
-
-impl Work for Fill<'_, '_> {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run<M: Masks>(self, masks: M) -> usize {
-        /// So many blocks without a delimiter, and strides of them are looked through at once.
-        const PATIENCE: u32 = 2;
-        let Self {
-            marks,
-            bytes,
-            start,
-            wanted,
-        } = self;
-        let mut notes = Notes {
-            marks,
-            len: 0,
-            // Room in one go for most messages: a delimiter for every four bytes is many.
-            likely: bytes.len() / 4 + BLOCK,
-        };
-        let mut filter = None;
-        let mut quiet = 0;
-        let mut at = start;
-        while let Some(block) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-            let mask = masks.any_of(block, wanted);
-            if mask == 0 {
-                quiet += 1;
-                at += BLOCK;
-                if quiet >= PATIENCE {
-                    let filter = filter.get_or_insert_with(|| Filter::new(wanted));
-                    at += masks.quiet(bytes.get(at..).unwrap_or_default(), filter);
-                }
-                continue;
-            }
-            quiet = 0;
-            notes.add(masks, mask, at);
-            at += BLOCK;
-        }
-        let mask = last_of(masks, bytes, at, wanted);
-        if mask != 0 {
-            notes.add(masks, mask, at);
-        }
-        notes.len
-    }
-}
-
-/// The marks while they are noted.
-struct Notes<'i> {
-    marks: &'i mut Vec<u32>,
-    /// How many there are so far.
-    len: usize,
-    /// How many there may be in all.
-    likely: usize,
-}
-
-impl Notes<'_> {
-    /// Notes the set bits of a block that stands at `base`.
-    #[inline(always)]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a message is at most u32::MAX bytes"
-    )]
-    fn add<M: Masks>(&mut self, masks: M, mask: u64, base: usize) {
-        if self.marks.len() < self.len + BLOCK {
-            grow(self.marks, self.len, self.likely);
-        }
-        let room = self.marks.get_mut(self.len..);
-        if let Some(room) = room.and_then(<[u32]>::first_chunk_mut) {
-            masks.places(mask, base as u32, room);
-            self.len += mask.count_ones() as usize;
-        }
-    }
-}
-
-/// Makes room for the marks of another block.
-#[cold]
-#[inline(never)]
-fn grow(marks: &mut Vec<u32>, len: usize, likely: usize) {
-    if marks.is_empty() {
-        *marks = vec![0; likely.clamp(2 * BLOCK, 4096)];
-    }
-    if marks.len() < len + BLOCK {
-        marks.resize((len + BLOCK) * 2, 0);
     }
 }
 
@@ -566,119 +471,4 @@ impl Place {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    type Row = (u32, [u32; 4], Vec<u8>, usize);
-
-    fn indexed(message: &Message<'_>) -> Vec<Row> {
-        let mut index = Index::new();
-        let rows = index.of(message).leaves().map(|leaf| {
-            let start = leaf.view.span().start;
-            (
-                leaf.segment_number(),
-                leaf.numbers(),
-                leaf.view.as_bytes().to_vec(),
-                start,
-            )
-        });
-        let by_next: Vec<Row> = rows.clone().collect();
-        let by_fold = rows.fold(Vec::new(), |mut rows, row| {
-            rows.push(row);
-            rows
-        });
-        assert_eq!(by_next, by_fold);
-        by_next
-    }
-
-    /// The same by the lazy views.
-    fn lazy(message: &Message<'_>) -> Vec<Row> {
-        let mut rows = Vec::new();
-        for (segment, n) in message.segments().zip(1..) {
-            for (field, f) in segment.fields().zip(1..) {
-                for (repetition, r) in field.repetitions().zip(1..) {
-                    for (component, c) in repetition.components().zip(1..) {
-                        for (leaf, s) in component.subcomponents().zip(1..) {
-                            let start = leaf.span().start;
-                            rows.push((n, [f, r, c, s], leaf.as_bytes().to_vec(), start));
-                        }
-                    }
-                }
-            }
-        }
-        rows
-    }
-
-    /// The same by splitting, written without any of this crate's code.
-    fn plain(bytes: &[u8]) -> Vec<(u32, [u32; 4], Vec<u8>)> {
-        let mut rows = Vec::new();
-        let lines = bytes.split(|b| *b == b'\r').filter(|line| !line.is_empty());
-        for (line, n) in lines.zip(1..) {
-            let mut fields: Vec<(u32, &[u8], bool)> = Vec::new();
-            for (field, f) in line.split(|b| *b == b'|').zip(0..) {
-                fields.push((f, field, true));
-            }
-            fields.remove(0);
-            if line.starts_with(b"MSH|") {
-                for field in &mut fields {
-                    field.0 += 1;
-                }
-                fields[0].2 = false;
-                fields.insert(0, (1, b"|", false));
-            }
-            for (f, field, split) in fields {
-                if !split {
-                    rows.push((n, [f, 1, 1, 1], field.to_vec()));
-                    continue;
-                }
-                for (repetition, r) in field.split(|b| *b == b'~').zip(1..) {
-                    for (component, c) in repetition.split(|b| *b == b'^').zip(1..) {
-                        for (leaf, s) in component.split(|b| *b == b'&').zip(1..) {
-                            rows.push((n, [f, r, c, s], leaf.to_vec()));
-                        }
-                    }
-                }
-            }
-        }
-        rows
-    }
-
-    proptest! {
-        #[test]
-        fn index_lazy_views_and_plain_splitting_agree(
-            body in "[A-C|^~&\\\\\r]{0,300}",
-        ) {
-            let text = format!("MSH|^~\\&|{body}");
-            let message = Message::parse(text.as_bytes()).unwrap();
-            let lazy = lazy(&message);
-            prop_assert_eq!(&indexed(&message), &lazy);
-            let without_place: Vec<_> =
-                lazy.into_iter().map(|(n, numbers, bytes, _)| (n, numbers, bytes)).collect();
-            prop_assert_eq!(without_place, plain(text.as_bytes()));
-        }
-
-        #[test]
-        fn other_delimiters_and_line_ends_too(
-            body in "[A-C@#~%\r\n ]{0,200}", end in "(\r|\n|\r\n)",
-        ) {
-            for header in ["MSH@#~", "MSH@#~!", "MSH@#~!%"] {
-                let text = format!("{header}{end}{body}");
-                let message = Message::parse(text.as_bytes()).unwrap();
-                prop_assert_eq!(indexed(&message), lazy(&message));
-            }
-        }
-    }
-
-    #[test]
-    fn an_index_is_used_again_without_growing() {
-        let bytes = hl7_corpus::oru_30_obx.bytes;
-        let message = Message::parse(bytes).unwrap();
-        let mut index = Index::new();
-        let count = index.of(&message).delimiter_count();
-        let capacity = index.marks.capacity();
-        assert_eq!(index.of(&message).delimiter_count(), count);
-        assert_eq!(index.marks.capacity(), capacity);
-        assert_eq!(count, bytes.iter().filter(|b| b"|^~&".contains(b)).count());
-    }
-}
+mod tests;

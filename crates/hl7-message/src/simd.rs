@@ -3,9 +3,9 @@
 //! Everything here takes references to arrays of fixed size and calls the processor's compare
 //! instructions on them. Two things make that sound, and nothing else is needed:
 //!
-//! - a load reads only inside the array it is given (`loadu` needs no alignment);
-//! - SSE2 belongs to every x86-64 processor, and an [`Avx2`] is made only once the processor was
-//!   asked: whoever has one may use what it stands for.
+//! - a load or a store stays inside the array that it is given, and needs no alignment;
+//! - SSE2 belongs to every x86-64 processor, and an [`Avx2`] or an [`Avx512`] is made only once the
+//!   processor was asked: whoever has one may use what it stands for.
 //!
 //! `crate::bitmap` has the same in plain integers; property tests hold all ways equal, also under
 //! a memory checker, and other processors use the plain way.
@@ -17,7 +17,7 @@
 )]
 #![expect(
     clippy::indexing_slicing,
-    reason = "tables that are made when this is compiled, and looked up by a byte in 256 rows"
+    reason = "a table that is made when this is compiled"
 )]
 #![expect(
     clippy::cast_possible_truncation,
@@ -28,17 +28,15 @@
 )]
 
 use core::arch::x86_64::{
-    __m128i, __m256i, __m512i, _mm_cmpeq_epi8, _mm_loadl_epi64, _mm_loadu_si128, _mm_movemask_epi8,
-    _mm_or_si128, _mm_set1_epi8, _mm_setzero_si128, _mm256_add_epi32, _mm256_broadcastsi128_si256,
-    _mm256_cmpeq_epi8, _mm256_cvtepu8_epi32, _mm256_loadu_si256, _mm256_movemask_epi8,
-    _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi32, _mm256_setzero_si256,
-    _mm256_shuffle_epi8, _mm256_storeu_si256, _mm256_testz_si256, _mm512_add_epi32,
+    __m128i, __m256i, __m512i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128,
+    _mm_set1_epi8, _mm_setzero_si128, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8,
+    _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_testz_si256, _mm512_add_epi32,
     _mm512_broadcast_i32x4, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cvtepu8_epi32,
     _mm512_extracti32x4_epi32, _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_min_epu8,
     _mm512_set1_epi8, _mm512_set1_epi32, _mm512_shuffle_epi8, _mm512_storeu_si512,
     _mm512_ternarylogic_epi32, _mm512_testn_epi8_mask, _pdep_u64,
 };
-
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::bitmap::{BLOCK, Filter, Masks, Work};
@@ -165,12 +163,6 @@ impl Masks for Avx2 {
     }
 
     #[inline(always)]
-    fn places(self, mask: u64, base: u32, room: &mut [u32; BLOCK]) {
-        // SAFETY: there is an `Avx2`, so the processor was asked.
-        unsafe { places_avx2(mask, base, room) }
-    }
-
-    #[inline(always)]
     fn quiet(self, bytes: &[u8], filter: &Filter) -> usize {
         // SAFETY: there is an `Avx2`, so the processor was asked.
         unsafe { quiet_avx2(bytes, filter) }
@@ -288,49 +280,6 @@ fn any_of_avx2<const N: usize>(block: &[u8; BLOCK], wanted: [u8; N]) -> u64 {
 #[target_feature(enable = "bmi1,bmi2")]
 fn nth_bit_bmi2(mask: u64, n: u32) -> u32 {
     _pdep_u64(1_u64.wrapping_shl(n), mask).trailing_zeros()
-}
-
-/// For each byte, where its bits stand, the lowest first.
-static PLACES: [[u8; 8]; 256] = {
-    let mut places = [[0; 8]; 256];
-    let mut byte = 0_u8;
-    loop {
-        let (mut bits, mut n) = (byte, 0);
-        while bits != 0 {
-            let slot = &mut places[byte as usize][n];
-            *slot = bits.trailing_zeros() as u8;
-            bits &= bits - 1;
-            n += 1;
-        }
-        if byte == u8::MAX {
-            break places;
-        }
-        byte += 1;
-    }
-};
-
-/// Eight bits at a time, without asking how many of them are set.
-#[inline]
-#[target_feature(enable = "avx2,popcnt")]
-#[expect(
-    clippy::cast_ptr_alignment,
-    reason = "loadl and storeu need no alignment"
-)]
-fn places_avx2(mask: u64, base: u32, room: &mut [u32; BLOCK]) {
-    let eight = _mm256_set1_epi32(8);
-    let mut base = _mm256_set1_epi32(base as i32);
-    let mut len = 0;
-    for byte in mask.to_le_bytes() {
-        let places = &PLACES[usize::from(byte)];
-        // SAFETY: the load reads the eight bytes of `places`.
-        let places = unsafe { _mm_loadl_epi64(places.as_ptr().cast::<__m128i>()) };
-        let places = _mm256_add_epi32(_mm256_cvtepu8_epi32(places), base);
-        // SAFETY: so far at most eight for each of the bytes before were counted: before the last
-        // byte at most 56, so that the eight that are written now stand inside of the 64.
-        unsafe { _mm256_storeu_si256(room.as_mut_ptr().add(len).cast::<__m256i>(), places) };
-        len += byte.count_ones() as usize;
-        base = _mm256_add_epi32(base, eight);
-    }
 }
 
 /// Bytes that are looked through at once where there is nothing to be found.
