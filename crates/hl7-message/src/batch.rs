@@ -3,6 +3,7 @@
 mod reader;
 mod search;
 
+use core::fmt;
 use core::ops::Range;
 
 use crate::error::ParseError;
@@ -47,7 +48,7 @@ pub enum ChunkKind {
 /// assert_eq!(second.message()?.raw(loc!("PID-3")), Some(&b"88"[..]));
 /// # Ok::<(), hl7_message::ParseError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Chunk<'a> {
     /// What it is.
     pub kind: ChunkKind,
@@ -82,8 +83,24 @@ impl<'a> Chunk<'a> {
     }
 }
 
+impl fmt::Debug for Chunk<'_> {
+    /// Kind, place and size only: the bytes are a person's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let span = self.span();
+        write!(f, "Chunk({:?} at {}..{})", self.kind, span.start, span.end)
+    }
+}
+
 /// The chunks of a buffer in order; made by [`chunks`].
-#[derive(Debug, Clone)]
+///
+/// ```
+/// use hl7_message::chunks;
+///
+/// let mut all = chunks(b"MSH|^~\\&|A\rMSH|^~\\&|B\r");
+/// assert_eq!(all.by_ref().count(), 2);
+/// assert!(all.next().is_none());
+/// ```
+#[derive(Clone)]
 pub struct Chunks<'a> {
     buffer: &'a [u8],
     at: usize,
@@ -112,6 +129,13 @@ pub struct Chunks<'a> {
 /// ```
 pub const fn chunks(buffer: &[u8]) -> Chunks<'_> {
     Chunks { buffer, at: 0 }
+}
+
+impl fmt::Debug for Chunks<'_> {
+    /// Place and size only: the bytes are a person's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Chunks({} of {} bytes)", self.at, self.buffer.len())
+    }
 }
 
 impl<'a> Iterator for Chunks<'a> {

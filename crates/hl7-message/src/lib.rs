@@ -11,6 +11,7 @@ mod bitmap;
 mod charset;
 mod cut;
 mod diagnostic;
+mod display;
 mod edit;
 mod error;
 mod field;
@@ -18,10 +19,13 @@ mod header;
 mod index;
 mod location;
 mod lookup;
+mod matches;
 mod message;
 mod raw;
 mod segment;
 mod separators;
+#[cfg(feature = "serde")]
+mod serde;
 #[cfg(all(target_arch = "x86_64", feature = "simd"))]
 mod simd;
 mod strict;
