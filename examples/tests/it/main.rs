@@ -1,6 +1,7 @@
 //! Every example, run as a person would run it.
 #![cfg(test)]
 
+mod docs;
 mod links;
 
 use std::io::Write;
