@@ -65,6 +65,14 @@ impl<'a> Chunk<'a> {
     /// # Errors
     ///
     /// As [`Message::parse`]: a header or trailer of a batch is no message.
+    ///
+    /// ```
+    /// use hl7_message::chunks;
+    ///
+    /// let first = chunks(b"MSH|^~\\&|A\rMSH|^~\\&|B\r").next().unwrap();
+    /// assert_eq!(first.message()?.segment_count(), 1);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn message(&self) -> Result<Message<'a>, ParseError> {
         Message::parse(self.bytes)
     }

@@ -112,16 +112,34 @@ const WIDE: [&str; 8] = [
 
 impl Charset {
     /// ASCII, what HL7 2.3 means where MSH-18 is empty.
+    ///
+    /// ```
+    /// use hl7_message::Charset;
+    ///
+    /// assert!(Charset::ASCII.decode(b"M\xFCller").is_err());
+    /// ```
     pub const ASCII: Self = Self {
         name: "ASCII",
         codec: Codec::Ascii,
     };
     /// UTF-8, `UNICODE UTF-8` in MSH-18.
+    ///
+    /// ```
+    /// use hl7_message::Charset;
+    ///
+    /// assert_eq!(Charset::UTF_8.decode("Müller".as_bytes()).unwrap(), "Müller");
+    /// ```
     pub const UTF_8: Self = Self {
         name: "UNICODE UTF-8",
         codec: Codec::Utf8,
     };
     /// ISO 8859-1, `8859/1` in MSH-18.
+    ///
+    /// ```
+    /// use hl7_message::Charset;
+    ///
+    /// assert_eq!(Charset::LATIN_1.encode("Müller").unwrap().as_ref(), b"M\xFCller");
+    /// ```
     pub const LATIN_1: Self = Self {
         name: "8859/1",
         codec: Codec::Latin1,
@@ -212,6 +230,12 @@ impl Charset {
     }
 
     /// The name as MSH-18 has it.
+    ///
+    /// ```
+    /// use hl7_message::Charset;
+    ///
+    /// assert_eq!(Charset::UTF_8.name(), "UNICODE UTF-8");
+    /// ```
     pub const fn name(&self) -> &'static str {
         self.name
     }
@@ -241,6 +265,13 @@ impl Charset {
     /// # Errors
     ///
     /// Bytes that this set does not have, with the offset of the first one.
+    ///
+    /// ```
+    /// use hl7_message::{Charset, InvalidBytes};
+    ///
+    /// assert_eq!(Charset::LATIN_1.decode(b"M\xFCller").unwrap(), "Müller");
+    /// assert_eq!(Charset::UTF_8.decode(b"M\xFCller"), Err(InvalidBytes { offset: 1 }));
+    /// ```
     pub fn decode<'a>(&self, bytes: &'a [u8]) -> Result<Cow<'a, str>, InvalidBytes> {
         match self.codec {
             Codec::Ascii => {
@@ -282,6 +313,13 @@ impl Charset {
     /// # Errors
     ///
     /// A character that the set does not have, with its byte offset in `text`.
+    ///
+    /// ```
+    /// use hl7_message::{Charset, Unencodable};
+    ///
+    /// assert_eq!(Charset::LATIN_1.encode("Müller").unwrap().as_ref(), b"M\xFCller");
+    /// assert_eq!(Charset::ASCII.encode("Müller"), Err(Unencodable { offset: 1 }));
+    /// ```
     pub fn encode<'a>(&self, text: &'a str) -> Result<Cow<'a, [u8]>, Unencodable> {
         let per_char = |byte: &dyn Fn(char) -> Option<u8>| {
             text.char_indices()
@@ -467,6 +505,13 @@ impl fmt::Display for UnknownCharset {
 impl core::error::Error for UnknownCharset {}
 
 /// Bytes that a character set does not have.
+///
+/// ```
+/// use hl7_message::Charset;
+///
+/// let error = Charset::ASCII.decode(b"M\xFCller").unwrap_err();
+/// assert_eq!(error.to_string(), "bytes that the character set does not have, at byte 1");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidBytes {
     /// Where the first of them stands.
@@ -486,6 +531,12 @@ impl fmt::Display for InvalidBytes {
 impl core::error::Error for InvalidBytes {}
 
 /// A character that a character set does not have.
+///
+/// ```
+/// use hl7_message::Charset;
+///
+/// assert_eq!(Charset::LATIN_1.encode("5 €").unwrap_err().offset, 2);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unencodable {
     /// Where it stands, in bytes of the text.

@@ -37,17 +37,45 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// The segment it stands in or right behind, if that has a name.
+    ///
+    /// ```
+    /// use hl7_message::{Message, SegmentId};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||7\x017\r")?;
+    /// let told = message.diagnostics()[0];
+    /// assert_eq!(told.segment(), Some(SegmentId::PID));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn segment(&self) -> Option<SegmentId> {
         Some(self.location?.segment_id())
     }
 
     /// The field it stands in.
+    ///
+    /// ```
+    /// use hl7_message::Message;
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||7\x017\r")?;
+    /// let told = message.diagnostics()[0];
+    /// assert_eq!(told.field(), Some(3));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn field(&self) -> Option<u16> {
         self.location?.field_number()
     }
 }
 
 /// The kinds of [`Diagnostic`].
+///
+/// ```
+/// use hl7_message::{DiagnosticKind, Message};
+///
+/// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||7\x017\r")?;
+/// let told = message.diagnostics()[0];
+/// assert_eq!(told.kind, DiagnosticKind::ControlCharacter);
+/// assert_eq!(told.kind.to_string(), "a control character");
+/// # Ok::<(), hl7_message::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DiagnosticKind {

@@ -68,6 +68,15 @@ struct Change<'m> {
 
 impl<'m> Edit<'m> {
     /// No changes yet.
+    ///
+    /// ```
+    /// use hl7_message::{Edit, Message};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS\n\nPID|1";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(Edit::new(&message).apply(), bytes);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn new(message: &'m Message<'m>) -> Self {
         Self {
             message,
@@ -85,6 +94,16 @@ impl<'m> Edit<'m> {
     ///
     /// A place without a field or in a segment that is not there, the delimiters themselves
     /// (MSH-1 and MSH-2), a delimiter that MSH-2 does not declare, text that cannot be escaped.
+    ///
+    /// ```
+    /// use hl7_message::{Edit, Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77||DOE\rNTE|1\r")?;
+    /// let mut edit = Edit::new(&message);
+    /// edit.set(loc!("PID-5.2"), "JANE")?;
+    /// assert_eq!(edit.apply(), b"MSH|^~\\&|RIS\rPID|1||77||DOE^JANE\rNTE|1\r");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set(&mut self, location: Location, text: &str) -> Result<&mut Self, EditError> {
         self.set_bytes(location, text.as_bytes())
     }
@@ -94,6 +113,16 @@ impl<'m> Edit<'m> {
     /// # Errors
     ///
     /// As [`Edit::set`].
+    ///
+    /// ```
+    /// use hl7_message::{Edit, Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77||DOE\rNTE|1\r")?;
+    /// let mut edit = Edit::new(&message);
+    /// edit.set_bytes(loc!("PID-5"), b"M\xFCller")?;
+    /// assert_eq!(edit.apply(), b"MSH|^~\\&|RIS\rPID|1||77||M\xFCller\rNTE|1\r");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_bytes(&mut self, location: Location, text: &[u8]) -> Result<&mut Self, EditError> {
         let escaped = escape::escape(text, self.message.separators())
             .map_err(|NoEscapeCharacter| EditError::NoEscapeCharacter { location })?;
@@ -132,6 +161,16 @@ impl<'m> Edit<'m> {
     /// # Errors
     ///
     /// As [`Edit::set`], and a message that has `"` for a delimiter.
+    ///
+    /// ```
+    /// use hl7_message::{Edit, Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77||DOE\rNTE|1\r")?;
+    /// let mut edit = Edit::new(&message);
+    /// edit.set_null(loc!("PID-7"))?;
+    /// assert_eq!(edit.apply(), b"MSH|^~\\&|RIS\rPID|1||77||DOE||\"\"\rNTE|1\r");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_null(&mut self, location: Location) -> Result<&mut Self, EditError> {
         if self.message.separators().is_delimiter(b'"') {
             return Err(EditError::RawBytes {
@@ -147,6 +186,16 @@ impl<'m> Edit<'m> {
     /// # Errors
     ///
     /// As [`Edit::set`].
+    ///
+    /// ```
+    /// use hl7_message::{Edit, Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77||DOE\rNTE|1\r")?;
+    /// let mut edit = Edit::new(&message);
+    /// edit.clear(loc!("PID-3"))?;
+    /// assert_eq!(edit.apply(), b"MSH|^~\\&|RIS\rPID|1||||DOE\rNTE|1\r");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clear(&mut self, location: Location) -> Result<&mut Self, EditError> {
         self.put(location, b"")
     }
@@ -157,6 +206,16 @@ impl<'m> Edit<'m> {
     ///
     /// A place that names a field, a segment that is not there, and the MSH that starts the
     /// message.
+    ///
+    /// ```
+    /// use hl7_message::{Edit, Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77||DOE\rNTE|1\r")?;
+    /// let mut edit = Edit::new(&message);
+    /// edit.remove_segment(loc!("NTE"))?;
+    /// assert_eq!(edit.apply(), b"MSH|^~\\&|RIS\rPID|1||77||DOE\r");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn remove_segment(&mut self, location: Location) -> Result<&mut Self, EditError> {
         let segment = self.whole_segment(location)?;
         if self.is_header(segment) {
@@ -176,6 +235,16 @@ impl<'m> Edit<'m> {
     /// A place that names a field, a segment that is not there, and bytes that are not one
     /// segment: a line end or a framing byte in them, or no name such as `NTE` to begin with.
     /// MSH and the segments of batches would begin another message and are refused.
+    ///
+    /// ```
+    /// use hl7_message::{Edit, Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77||DOE\rNTE|1\r")?;
+    /// let mut edit = Edit::new(&message);
+    /// edit.insert_segment_after(loc!("PID"), b"PV1|1|O")?;
+    /// assert_eq!(edit.apply(), b"MSH|^~\\&|RIS\rPID|1||77||DOE\rPV1|1|O\rNTE|1\r");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn insert_segment_after(
         &mut self,
         location: Location,
@@ -192,6 +261,16 @@ impl<'m> Edit<'m> {
     /// # Errors
     ///
     /// As [`Edit::insert_segment_after`], and a place before the MSH that starts the message.
+    ///
+    /// ```
+    /// use hl7_message::{Edit, Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77||DOE\rNTE|1\r")?;
+    /// let mut edit = Edit::new(&message);
+    /// edit.insert_segment_before(loc!("PID"), b"EVN|A08")?;
+    /// assert_eq!(edit.apply(), b"MSH|^~\\&|RIS\rEVN|A08\rPID|1||77||DOE\rNTE|1\r");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn insert_segment_before(
         &mut self,
         location: Location,
@@ -211,6 +290,16 @@ impl<'m> Edit<'m> {
     /// # Errors
     ///
     /// Bytes that are not one segment.
+    ///
+    /// ```
+    /// use hl7_message::{Edit, Message};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77||DOE\rNTE|1\r")?;
+    /// let mut edit = Edit::new(&message);
+    /// edit.append_segment(b"NTE|2")?;
+    /// assert_eq!(edit.apply(), b"MSH|^~\\&|RIS\rPID|1||77||DOE\rNTE|1\rNTE|2\r");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn append_segment(&mut self, bytes: &[u8]) -> Result<&mut Self, EditError> {
         self.check_segment(bytes)?;
         let last = self.message.segments().next_back();
@@ -220,6 +309,17 @@ impl<'m> Edit<'m> {
     }
 
     /// The message with the changes made.
+    ///
+    /// ```
+    /// use hl7_message::{Edit, Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77||DOE\rNTE|1\r")?;
+    /// let mut edit = Edit::new(&message);
+    /// assert_eq!(edit.apply(), message.as_bytes());
+    /// edit.set(loc!("PID-1"), "2")?;
+    /// assert_eq!(edit.apply(), b"MSH|^~\\&|RIS\rPID|2||77||DOE\rNTE|1\r");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn apply(&self) -> Vec<u8> {
         let mut out = Vec::new();
         self.apply_to(&mut out);
@@ -227,6 +327,18 @@ impl<'m> Edit<'m> {
     }
 
     /// Writes the message with the changes made behind what `out` holds.
+    ///
+    /// ```
+    /// use hl7_message::{Edit, Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77||DOE\rNTE|1\r")?;
+    /// let mut edit = Edit::new(&message);
+    /// edit.set(loc!("PID-3"), "88")?;
+    /// let mut frame = vec![0x0B];
+    /// edit.apply_to(&mut frame);
+    /// assert_eq!(frame, b"\x0BMSH|^~\\&|RIS\rPID|1||88||DOE\rNTE|1\r");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn apply_to(&self, out: &mut Vec<u8>) {
         let bytes = self.message.as_bytes();
         let added: usize = self.changes.values().map(Change::added).sum();

@@ -38,6 +38,15 @@ impl fmt::Display for ParseError {
 impl core::error::Error for ParseError {}
 
 /// What is wrong with bytes that should be a message.
+///
+/// ```
+/// use hl7_message::{Message, ParseErrorKind};
+///
+/// let kind = |bytes| Message::parse(bytes).unwrap_err().kind;
+/// assert_eq!(kind(b""), ParseErrorKind::Empty);
+/// assert_eq!(kind(b"PID|1\r"), ParseErrorKind::NoHeader);
+/// assert_eq!(kind(b"\xFF\xFEM\0S\0H\0"), ParseErrorKind::WideCharacters);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseErrorKind {

@@ -88,6 +88,12 @@ impl Delimiter {
     ];
 
     /// The letter between the escape characters.
+    ///
+    /// ```
+    /// use hl7_message::escape::Delimiter;
+    ///
+    /// assert_eq!(Delimiter::Repetition.letter(), b'R');
+    /// ```
     pub const fn letter(self) -> u8 {
         match self {
             Self::Field => b'F',
@@ -99,6 +105,12 @@ impl Delimiter {
     }
 
     /// The character that it is under `separators`, or the usual one where none is declared.
+    ///
+    /// ```
+    /// use hl7_message::{Separators, escape::Delimiter};
+    ///
+    /// assert_eq!(Delimiter::Repetition.character(&Separators::DEFAULT), b'~');
+    /// ```
     pub const fn character(self, separators: &Separators) -> u8 {
         let (own, usual) = match self {
             Self::Field => (separators.field, Separators::DEFAULT.field),
@@ -184,6 +196,14 @@ impl<'a> Iterator for Tokens<'a> {
 
 impl Token<'_> {
     /// Writes the token as it stands in a message.
+    ///
+    /// ```
+    /// use hl7_message::{Separators, escape::Token};
+    ///
+    /// let mut text = b"Chest".to_vec();
+    /// Token::Format(b"br").write_to(&mut text, &Separators::DEFAULT);
+    /// assert_eq!(text, br"Chest\.br\");
+    /// ```
     pub fn write_to(&self, out: &mut Vec<u8>, separators: &Separators) {
         let mut wrap = |prefix: &[u8], body: &[u8]| {
             let escape = Delimiter::Escape.character(separators);
@@ -207,6 +227,14 @@ impl Token<'_> {
     }
 
     /// Writes the data that the token stands for; a token that is not data, as it stands.
+    ///
+    /// ```
+    /// use hl7_message::{Separators, escape::Token};
+    ///
+    /// let mut data = Vec::new();
+    /// Token::Hex(b"0D0A").decode_to(&mut data, &Separators::DEFAULT);
+    /// assert_eq!(data, b"\r\n");
+    /// ```
     pub fn decode_to(&self, out: &mut Vec<u8>, separators: &Separators) {
         match self {
             Self::Delimiter(delimiter) => out.push(delimiter.character(separators)),
@@ -252,6 +280,13 @@ pub fn unescape<'a>(text: &'a [u8], separators: &Separators) -> Cow<'a, [u8]> {
 }
 
 /// Text that cannot be written because the delimiters declare no escape character.
+///
+/// ```
+/// use hl7_message::{Separators, escape::{NoEscapeCharacter, escape}};
+///
+/// let separators = Separators::parse(b"|", b"^~").unwrap();
+/// assert_eq!(escape(b"5|6", &separators), Err(NoEscapeCharacter));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoEscapeCharacter;
 

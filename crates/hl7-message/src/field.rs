@@ -29,32 +29,94 @@ macro_rules! view {
             }
 
             /// The bytes between its delimiters, escapes as they are.
+            ///
+            /// ```
+            /// use hl7_message::{Message, loc};
+            ///
+            /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+            ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+            /// let message = Message::parse(bytes)?;
+            /// assert_eq!(message.field(loc!("PID-5")).unwrap().as_bytes(), b"DOE^JANE");
+            /// # Ok::<(), hl7_message::ParseError>(())
+            /// ```
             pub const fn as_bytes(&self) -> &'a [u8] {
                 self.bytes
             }
 
             /// Where it stands in the input.
+            ///
+            /// ```
+            /// use hl7_message::{Message, loc};
+            ///
+            /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+            ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+            /// let message = Message::parse(bytes)?;
+            /// let family = message.leaf(loc!("PID-5.1")).unwrap();
+            /// assert_eq!(&bytes[family.span()], b"DOE");
+            /// # Ok::<(), hl7_message::ParseError>(())
+            /// ```
             pub const fn span(&self) -> Range<usize> {
                 self.offset..self.offset + self.bytes.len()
             }
 
             /// The delimiters in force.
+            ///
+            /// ```
+            /// use hl7_message::{Message, loc};
+            ///
+            /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+            ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+            /// let message = Message::parse(bytes)?;
+            /// let field = message.field(loc!("PID-5")).unwrap();
+            /// assert_eq!(field.separators().component(), b'^');
+            /// # Ok::<(), hl7_message::ParseError>(())
+            /// ```
             pub const fn separators(&self) -> &Separators {
                 &self.separators
             }
 
             /// Whether there are no characters: leave the stored value alone.
+            ///
+            /// ```
+            /// use hl7_message::{Message, loc};
+            ///
+            /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+            ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+            /// let message = Message::parse(bytes)?;
+            /// assert!(message.field(loc!("PID-4")).unwrap().is_empty());
+            /// assert!(!message.field(loc!("PID-7")).unwrap().is_empty());
+            /// # Ok::<(), hl7_message::ParseError>(())
+            /// ```
             pub const fn is_empty(&self) -> bool {
                 self.bytes.is_empty()
             }
 
             /// Whether it is `""`: delete the stored value.
+            ///
+            /// ```
+            /// use hl7_message::{Message, loc};
+            ///
+            /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+            ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+            /// let message = Message::parse(bytes)?;
+            /// assert!(message.field(loc!("PID-7")).unwrap().is_null());
+            /// assert!(!message.field(loc!("PID-4")).unwrap().is_null());
+            /// # Ok::<(), hl7_message::ParseError>(())
+            /// ```
             pub const fn is_null(&self) -> bool {
                 matches!(self.bytes, b"\"\"")
             }
 
             /// All of its bytes as data, delimiters included, with the escape sequences for
             /// delimiters and hexadecimal bytes decoded. Allocates only where one stands.
+            ///
+            /// ```
+            /// use hl7_message::{Message, loc};
+            ///
+            /// let message = Message::parse(b"MSH|^~\\&|RIS\rNTE|1||A \\T\\ E\r")?;
+            /// assert_eq!(message.field(loc!("NTE-3")).unwrap().unescape().as_ref(), b"A & E");
+            /// # Ok::<(), hl7_message::ParseError>(())
+            /// ```
             pub fn unescape(&self) -> Cow<'a, [u8]> {
                 escape::unescape(self.bytes, &self.separators)
             }
@@ -102,6 +164,16 @@ view! {
 
 impl<'a> Field<'a> {
     /// The repetitions in order; an empty field has one, empty.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(message.field(loc!("PID-3")).unwrap().repetitions().count(), 2);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn repetitions(&self) -> impl Iterator<Item = Repetition<'a>> + use<'a> {
         let separators = self.separators;
         Pieces::new(Some(self.bytes), self.offset, separators.repetition)
@@ -109,17 +181,49 @@ impl<'a> Field<'a> {
     }
 
     /// Repetition `number`, from 1.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let ids = message.field(loc!("PID-3")).unwrap();
+    /// assert_eq!(ids.repetition(2).unwrap().as_bytes(), b"88");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn repetition(&self, number: u16) -> Option<Repetition<'a>> {
         let (bytes, offset) = piece(self.bytes, self.offset, self.separators.repetition, number)?;
         Some(Repetition::new(bytes, offset, self.separators))
     }
 
     /// Component `number` of the first repetition, from 1.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let name = message.field(loc!("PID-5")).unwrap();
+    /// assert_eq!(name.component(2).unwrap().as_bytes(), b"JANE");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn component(&self, number: u16) -> Option<Component<'a>> {
         self.repetition(1)?.component(number)
     }
 
     /// The first leaf.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(message.field(loc!("PID-3")).unwrap().first().as_bytes(), b"77");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     #[inline]
     pub fn first(&self) -> Subcomponent<'a> {
         let s = &self.separators;
@@ -148,6 +252,17 @@ impl<'a> Field<'a> {
 
 impl<'a> Repetition<'a> {
     /// The components in order.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let id = message.field(loc!("PID-3")).unwrap().repetition(1).unwrap();
+    /// assert_eq!(id.components().count(), 4);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn components(&self) -> impl Iterator<Item = Component<'a>> + use<'a> {
         let separators = self.separators;
         Pieces::new(Some(self.bytes), self.offset, separators.component)
@@ -155,12 +270,34 @@ impl<'a> Repetition<'a> {
     }
 
     /// Component `number`, from 1.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let id = message.field(loc!("PID-3")).unwrap().repetition(1).unwrap();
+    /// assert_eq!(id.component(4).unwrap().as_bytes(), b"HIS");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn component(&self, number: u16) -> Option<Component<'a>> {
         let (bytes, offset) = piece(self.bytes, self.offset, self.separators.component, number)?;
         Some(Component::new(bytes, offset, self.separators))
     }
 
     /// The first leaf.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let second = message.field(loc!("PID-3")).unwrap().repetition(2).unwrap();
+    /// assert_eq!(second.first().as_bytes(), b"88");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn first(&self) -> Subcomponent<'a> {
         let bytes = head(self.bytes, self.separators.component);
         Component::new(bytes, self.offset, self.separators).first()
@@ -169,6 +306,15 @@ impl<'a> Repetition<'a> {
 
 impl<'a> Component<'a> {
     /// The subcomponents in order.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77^^^HIS&1.2.3&ISO\r")?;
+    /// let authority = message.field(loc!("PID-3")).unwrap().component(4).unwrap();
+    /// assert_eq!(authority.subcomponents().count(), 3);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn subcomponents(&self) -> impl Iterator<Item = Subcomponent<'a>> + use<'a> {
         let separators = self.separators;
         Pieces::new(Some(self.bytes), self.offset, separators.subcomponent)
@@ -176,6 +322,15 @@ impl<'a> Component<'a> {
     }
 
     /// Subcomponent `number`, from 1.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77^^^HIS&1.2.3&ISO\r")?;
+    /// let authority = message.field(loc!("PID-3")).unwrap().component(4).unwrap();
+    /// assert_eq!(authority.subcomponent(3).unwrap().as_bytes(), b"ISO");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn subcomponent(&self, number: u16) -> Option<Subcomponent<'a>> {
         let (bytes, offset) = piece(
             self.bytes,
@@ -187,6 +342,15 @@ impl<'a> Component<'a> {
     }
 
     /// The first leaf.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77^^^HIS&1.2.3&ISO\r")?;
+    /// let authority = message.field(loc!("PID-3")).unwrap().component(4).unwrap();
+    /// assert_eq!(authority.first().as_bytes(), b"HIS");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn first(&self) -> Subcomponent<'a> {
         let bytes = head(self.bytes, self.separators.subcomponent);
         Subcomponent::new(bytes, self.offset, self.separators)

@@ -76,6 +76,16 @@ impl<'a> Header<'a> {
     }
 
     /// The segment itself.
+    ///
+    /// ```
+    /// use hl7_message::Message;
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(message.header().segment().name(), b"MSH");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn segment(&self) -> Segment<'a> {
         self.segment
     }
@@ -119,11 +129,31 @@ impl<'a> Header<'a> {
     }
 
     /// MSH-9.1, the message code, for instance `ORM`.
+    ///
+    /// ```
+    /// use hl7_message::Message;
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(message.header().message_code(), b"ORM");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn message_code(&self) -> &'a [u8] {
         self.message_type().first().as_bytes()
     }
 
     /// MSH-9.2, the trigger event, for instance `O01`; empty where there is none.
+    ///
+    /// ```
+    /// use hl7_message::Message;
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(message.header().trigger_event(), b"O01");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn trigger_event(&self) -> &'a [u8] {
         self.message_type()
             .component(2)
@@ -131,6 +161,16 @@ impl<'a> Header<'a> {
     }
 
     /// Whether this really is MSH.
+    ///
+    /// ```
+    /// use hl7_message::Message;
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert!(message.header().is_msh());
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn is_msh(&self) -> bool {
         self.segment.is(SegmentId::MSH)
     }

@@ -43,6 +43,13 @@ pub struct Index {
 
 impl Index {
     /// An empty one.
+    ///
+    /// ```
+    /// use hl7_message::Index;
+    ///
+    /// let index = Index::new(); // allocates with the first message
+    /// # let _ = index;
+    /// ```
     pub const fn new() -> Self {
         Self {
             marks: Vec::new(),
@@ -53,6 +60,17 @@ impl Index {
 
     /// An empty one that is filled in plain integers alone, whatever this processor has: as on
     /// processors without compare instructions. It finds the same; for tests and measurements.
+    ///
+    /// ```
+    /// use hl7_message::{Index, Message};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let (mut fast, mut plain) = (Index::new(), Index::portable());
+    /// assert_eq!(fast.of(&message).delimiters(), plain.of(&message).delimiters());
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn portable() -> Self {
         Self {
             marks: Vec::new(),
@@ -62,6 +80,19 @@ impl Index {
     }
 
     /// Finds every delimiter of `message`; what was found before is forgotten.
+    ///
+    /// ```
+    /// use hl7_message::{Index, Message};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let mut index = Index::new();
+    /// assert_eq!(index.of(&message).leaves().count(), message.segments().flat_map(|s| s.fields())
+    ///     .flat_map(|f| f.repetitions()).flat_map(|r| r.components())
+    ///     .flat_map(|c| c.subcomponents()).count());
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn of<'i, 'a>(&'i mut self, message: &'i Message<'a>) -> Indexed<'i, 'a> {
         let separators = *message.separators();
         // What is not declared is looked for as the field separator once more: no harm.
@@ -96,6 +127,18 @@ impl Index {
 }
 
 /// A message with its delimiters; made by [`Index::of`].
+///
+/// ```
+/// use hl7_message::{Index, Message};
+///
+/// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+/// let message = Message::parse(bytes)?;
+/// let mut index = Index::new();
+/// let indexed = index.of(&message);
+/// assert!(indexed.leaves().any(|leaf| leaf.view.as_bytes() == b"JANE"));
+/// # Ok::<(), hl7_message::ParseError>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct Indexed<'i, 'a> {
     message: &'i Message<'a>,
@@ -104,6 +147,16 @@ pub struct Indexed<'i, 'a> {
 
 impl<'i, 'a> Indexed<'i, 'a> {
     /// How many delimiters there are, those in MSH-1 and MSH-2 included.
+    ///
+    /// ```
+    /// use hl7_message::{Index, Message};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(Index::new().of(&message).delimiter_count(), 27);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn delimiter_count(&self) -> usize {
         self.marks.len()
     }
@@ -138,6 +191,18 @@ impl fmt::Debug for Indexed<'_, '_> {
 }
 
 /// One leaf and its place, numbers from 1.
+///
+/// ```
+/// use hl7_message::{Index, Message};
+///
+/// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+/// let message = Message::parse(bytes)?;
+/// let mut index = Index::new();
+/// let leaf = index.of(&message).leaves().find(|leaf| leaf.view.as_bytes() == b"JANE").unwrap();
+/// assert_eq!(leaf.view.span().len(), 4);
+/// # Ok::<(), hl7_message::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Leaf<'i, 'a> {
     message: &'i Message<'a>,
@@ -156,16 +221,52 @@ struct Place {
 
 impl<'a> Leaf<'_, 'a> {
     /// The segment that it stands in.
+    ///
+    /// ```
+    /// use hl7_message::{Index, Message};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let mut index = Index::new();
+    /// let leaf = index.of(&message).leaves().find(|leaf| leaf.view.as_bytes() == b"JANE").unwrap();
+    /// assert_eq!(leaf.segment().unwrap().name(), b"PID");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn segment(&self) -> Option<Segment<'a>> {
         self.message.segments().nth(self.place.segment as usize - 1)
     }
 
     /// Which segment of the message that is, from 1.
+    ///
+    /// ```
+    /// use hl7_message::{Index, Message};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let mut index = Index::new();
+    /// let leaf = index.of(&message).leaves().find(|leaf| leaf.view.as_bytes() == b"JANE").unwrap();
+    /// assert_eq!(leaf.segment_number(), 2);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn segment_number(&self) -> u32 {
         self.place.segment
     }
 
     /// Field, repetition, component, subcomponent, each from 1.
+    ///
+    /// ```
+    /// use hl7_message::{Index, Message};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let mut index = Index::new();
+    /// let leaf = index.of(&message).leaves().find(|leaf| leaf.view.as_bytes() == b"JANE").unwrap();
+    /// assert_eq!(leaf.numbers(), [5, 1, 2, 1]);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn numbers(&self) -> [u32; 4] {
         self.place.numbers
     }
@@ -190,6 +291,18 @@ impl<'a> Leaf<'_, 'a> {
 }
 
 /// The leaves of a message in order; made by [`Indexed::leaves`].
+///
+/// ```
+/// use hl7_message::{Index, Message};
+///
+/// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+/// let message = Message::parse(bytes)?;
+/// let mut index = Index::new();
+/// let mut leaves = index.of(&message).leaves();
+/// assert_eq!(leaves.next().unwrap().view.as_bytes(), b"|"); // MSH-1
+/// # Ok::<(), hl7_message::ParseError>(())
+/// ```
 #[derive(Clone)]
 pub struct Leaves<'i, 'a> {
     message: &'i Message<'a>,

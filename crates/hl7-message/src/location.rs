@@ -54,6 +54,12 @@ impl Location {
     /// # Panics
     ///
     /// On another name. For names from outside use [`FromStr`].
+    ///
+    /// ```
+    /// use hl7_message::{Location, loc};
+    ///
+    /// assert_eq!(Location::segment(*b"PID"), loc!("PID"));
+    /// ```
     pub const fn segment(id: [u8; 3]) -> Self {
         let Some(segment) = SegmentId::new(id) else {
             panic!("a segment name is a capital letter and two capital letters or digits")
@@ -62,6 +68,12 @@ impl Location {
     }
 
     /// The first segment with this id.
+    ///
+    /// ```
+    /// use hl7_message::{Location, SegmentId, loc};
+    ///
+    /// assert_eq!(Location::of(SegmentId::OBX), loc!("OBX"));
+    /// ```
     pub const fn of(segment: SegmentId) -> Self {
         Self {
             segment,
@@ -78,11 +90,23 @@ impl Location {
     /// # Panics
     ///
     /// As [`Location::segment`] does.
+    ///
+    /// ```
+    /// use hl7_message::{Location, loc};
+    ///
+    /// assert_eq!(Location::field(*b"OBR", 4), loc!("OBR-4"));
+    /// ```
     pub const fn field(id: [u8; 3], field: u16) -> Self {
         Self::segment(id).at_field(field)
     }
 
     /// The same segment, field `field`; 0 is the whole segment.
+    ///
+    /// ```
+    /// use hl7_message::loc;
+    ///
+    /// assert_eq!(loc!("OBX[2]").at_field(5), loc!("OBX[2]-5"));
+    /// ```
     #[must_use]
     pub const fn at_field(mut self, field: u16) -> Self {
         self.field = field;
@@ -90,6 +114,12 @@ impl Location {
     }
 
     /// The same place in the `occurrence`-th segment of this name.
+    ///
+    /// ```
+    /// use hl7_message::loc;
+    ///
+    /// assert_eq!(loc!("OBX-5").occurrence(2), loc!("OBX[2]-5"));
+    /// ```
     #[must_use]
     pub const fn occurrence(mut self, occurrence: u16) -> Self {
         self.occurrence = if occurrence == 0 { 1 } else { occurrence };
@@ -97,6 +127,12 @@ impl Location {
     }
 
     /// The same field, its `repetition`-th repetition.
+    ///
+    /// ```
+    /// use hl7_message::loc;
+    ///
+    /// assert_eq!(loc!("PID-3").repetition(2), loc!("PID-3[2]"));
+    /// ```
     #[must_use]
     pub const fn repetition(mut self, repetition: u16) -> Self {
         self.repetition = if repetition == 0 { 1 } else { repetition };
@@ -104,6 +140,12 @@ impl Location {
     }
 
     /// The same field, its `component`-th component; 0 is all of it.
+    ///
+    /// ```
+    /// use hl7_message::loc;
+    ///
+    /// assert_eq!(loc!("PID-5").component(2), loc!("PID-5.2"));
+    /// ```
     #[must_use]
     pub const fn component(mut self, component: u16) -> Self {
         self.component = component;
@@ -111,6 +153,12 @@ impl Location {
     }
 
     /// The same component, its `subcomponent`-th subcomponent; 0 is all of it.
+    ///
+    /// ```
+    /// use hl7_message::loc;
+    ///
+    /// assert_eq!(loc!("PID-3.4").subcomponent(2), loc!("PID-3.4.2"));
+    /// ```
     #[must_use]
     pub const fn subcomponent(mut self, subcomponent: u16) -> Self {
         self.subcomponent = subcomponent;
@@ -118,31 +166,67 @@ impl Location {
     }
 
     /// The segment's name.
+    ///
+    /// ```
+    /// use hl7_message::{SegmentId, loc};
+    ///
+    /// assert_eq!(loc!("PID-5.2").segment_id(), SegmentId::PID);
+    /// ```
     pub const fn segment_id(&self) -> SegmentId {
         self.segment
     }
 
     /// Which of the segments of this name, from 1.
+    ///
+    /// ```
+    /// use hl7_message::loc;
+    ///
+    /// assert_eq!(loc!("OBX[2]-5").occurrence_number(), 2);
+    /// ```
     pub const fn occurrence_number(&self) -> u16 {
         self.occurrence
     }
 
     /// The field, or `None` for the whole segment.
+    ///
+    /// ```
+    /// use hl7_message::loc;
+    ///
+    /// assert_eq!((loc!("PID-5").field_number(), loc!("PID").field_number()), (Some(5), None));
+    /// ```
     pub const fn field_number(&self) -> Option<u16> {
         number(self.field)
     }
 
     /// The repetition, from 1.
+    ///
+    /// ```
+    /// use hl7_message::loc;
+    ///
+    /// assert_eq!(loc!("PID-3[2].1").repetition_number(), 2);
+    /// ```
     pub const fn repetition_number(&self) -> u16 {
         self.repetition
     }
 
     /// The component, or `None` for the whole repetition.
+    ///
+    /// ```
+    /// use hl7_message::loc;
+    ///
+    /// assert_eq!(loc!("PID-5.2").component_number(), Some(2));
+    /// ```
     pub const fn component_number(&self) -> Option<u16> {
         number(self.component)
     }
 
     /// The subcomponent, or `None` for the whole component.
+    ///
+    /// ```
+    /// use hl7_message::loc;
+    ///
+    /// assert_eq!(loc!("PID-3.4.1").subcomponent_number(), Some(1));
+    /// ```
     pub const fn subcomponent_number(&self) -> Option<u16> {
         number(self.subcomponent)
     }
@@ -152,6 +236,13 @@ impl Location {
     /// # Panics
     ///
     /// When the text is not a location: in a constant this is a compile error.
+    ///
+    /// ```
+    /// use hl7_message::Location;
+    ///
+    /// const NAME: Location = Location::from_static("PID-5");
+    /// assert_eq!(NAME.to_string(), "PID-5");
+    /// ```
     pub const fn from_static(text: &str) -> Self {
         match Self::read(text.as_bytes()) {
             Ok(location) => location,
@@ -351,6 +442,14 @@ impl fmt::Debug for Location {
 }
 
 /// Text that is not a [`Location`], and where it stops being one.
+///
+/// ```
+/// use hl7_message::Location;
+///
+/// let error = "PID-5.x".parse::<Location>().unwrap_err();
+/// assert_eq!(error.offset, 6);
+/// assert!(error.to_string().starts_with("not a location: expected a number"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocationError {
     /// Byte offset in the text.

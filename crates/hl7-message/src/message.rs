@@ -16,6 +16,14 @@ use crate::table::{SegmentTable, Span};
 use crate::value::Value;
 
 /// Sizes beyond which [`Message::parse_with`] refuses to go on.
+///
+/// ```
+/// use hl7_message::{Limits, Message};
+///
+/// let limits = Limits { segments_max: 1, ..Limits::default() };
+/// let error = Message::parse_with(b"MSH|^~\\&|RIS\rPID|1\r", limits).unwrap_err();
+/// assert_eq!(error.to_string(), "the message has more than 1 segments at MSH (byte 13)");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Longest input in bytes; at most `u32::MAX`, which is also the cap of any other value.
@@ -35,6 +43,14 @@ impl Default for Limits {
 }
 
 /// What ends the segments of a message, decided by how MSH ends.
+///
+/// ```
+/// use hl7_message::{LineEnd, Message};
+///
+/// let message = Message::parse(b"MSH|^~\\&|RIS\r\nPID|1\r\n")?;
+/// assert_eq!(message.line_end(), LineEnd::CrLf);
+/// # Ok::<(), hl7_message::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineEnd {
     /// CR, the only terminator of the standard. A lone LF is data.
@@ -50,6 +66,12 @@ pub enum LineEnd {
 
 impl LineEnd {
     /// The bytes of the terminator.
+    ///
+    /// ```
+    /// use hl7_message::LineEnd;
+    ///
+    /// assert_eq!(LineEnd::CrLf.as_bytes(), b"\r\n");
+    /// ```
     pub const fn as_bytes(self) -> &'static [u8] {
         match self {
             Self::Cr => b"\r",
@@ -98,6 +120,14 @@ impl<'a> Message<'a> {
     /// # Errors
     ///
     /// No MSH segment, delimiters that cannot work, or a limit passed.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77\r")?;
+    /// assert_eq!(message.raw(loc!("PID-3")), Some(&b"77"[..]));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
         Self::parse_with(bytes, Limits::default())
@@ -110,6 +140,13 @@ impl<'a> Message<'a> {
     /// As [`Message::parse`].
     // A message is too large to be moved for nothing: inlined, so that its table is filled where
     // the caller keeps it.
+    ///
+    /// ```
+    /// use hl7_message::{Limits, Message};
+    ///
+    /// let limits = Limits { message_bytes_max: 5, ..Limits::default() };
+    /// assert!(Message::parse_with(b"MSH|^~\\&|RIS\r", limits).is_err());
+    /// ```
     #[inline]
     pub fn parse_with(bytes: &'a [u8], limits: Limits) -> Result<Self, ParseError> {
         let max = limits.message_bytes_max.min(u32::MAX as usize);
@@ -145,26 +182,77 @@ impl<'a> Message<'a> {
     }
 
     /// The input, as it was given.
+    ///
+    /// ```
+    /// use hl7_message::Message;
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(message.as_bytes(), bytes);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
     /// The delimiters that MSH declares.
+    ///
+    /// ```
+    /// use hl7_message::{Message, Separators};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(*message.separators(), Separators::DEFAULT);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn separators(&self) -> &Separators {
         &self.separators
     }
 
     /// What ends the segments.
+    ///
+    /// ```
+    /// use hl7_message::{LineEnd, Message};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(message.line_end(), LineEnd::Cr);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn line_end(&self) -> LineEnd {
         self.line_end
     }
 
     /// How many segments there are, MSH included.
+    ///
+    /// ```
+    /// use hl7_message::Message;
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(message.segment_count(), 2);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn segment_count(&self) -> usize {
         self.table.as_slice().len()
     }
 
     /// All segments in order, MSH first.
+    ///
+    /// ```
+    /// use hl7_message::Message;
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let names: Vec<_> = message.segments().map(|segment| segment.name()).collect();
+    /// assert_eq!(names, [b"MSH", b"PID"]);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn segments(&self) -> Segments<'a, '_> {
         Segments {
             message: self,
@@ -186,17 +274,49 @@ impl<'a> Message<'a> {
     }
 
     /// The first segment of one name.
+    ///
+    /// ```
+    /// use hl7_message::{Message, SegmentId};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert!(message.segment(SegmentId::PID).is_some());
+    /// assert!(message.segment(SegmentId::OBR).is_none());
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn segment(&self, id: SegmentId) -> Option<Segment<'a>> {
         self.segments_of(id).next()
     }
 
     /// The MSH segment.
+    ///
+    /// ```
+    /// use hl7_message::Message;
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(message.header().control_id().as_bytes(), b"MSG1");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn header(&self) -> Header<'a> {
         let span = self.table.as_slice().first().copied().unwrap_or_default();
         Header::new(self.view(span))
     }
 
     /// The segment that a location names, if it is there.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(message.segment_at(loc!("PID")).unwrap().name(), b"PID");
+    /// assert!(message.segment_at(loc!("PID[2]")).is_none());
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     #[inline]
     pub fn segment_at(&self, location: Location) -> Option<Segment<'a>> {
         self.find(location).map(|span| self.view(span))
@@ -229,6 +349,16 @@ impl<'a> Message<'a> {
     }
 
     /// The field that a location names, with all its repetitions, if it is there.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(message.field(loc!("PID-5")).unwrap().as_bytes(), b"DOE^JANE");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn field(&self, location: Location) -> Option<Field<'a>> {
         self.segment_at(location)?.field(location.field_number()?)
     }
@@ -237,6 +367,18 @@ impl<'a> Message<'a> {
     ///
     /// `A`, `A^` and `A&` read alike: `PID-3`, `PID-3.1` and `PID-3.1.1` give the same leaf.
     /// `None` where the message does not reach that far.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(message.leaf(loc!("PID-3")).unwrap().as_bytes(), b"77");
+    /// assert_eq!(message.leaf(loc!("PID-3[2].1")).unwrap().as_bytes(), b"88");
+    /// assert!(message.leaf(loc!("PID-5.3")).is_none());
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn leaf(&self, location: Location) -> Option<Subcomponent<'a>> {
         let field = location.field_number()?;
         let numbers = [
@@ -289,6 +431,18 @@ impl<'a> Message<'a> {
     ///
     /// The whole segment for `PID`, the whole field with its repetitions for
     /// `PID-3`, one repetition for `PID-3[2]`. `None` where it is not there.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(message.raw(loc!("PID-3")), Some(&b"77^^^HIS~88"[..]));
+    /// assert_eq!(message.raw(loc!("PID-3[2]")), Some(&b"88"[..]));
+    /// assert_eq!(message.raw(loc!("PID-5.2")), Some(&b"JANE"[..]));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn raw(&self, location: Location) -> Option<&'a [u8]> {
         let segment = self.segment_at(location)?;
         let Some(field) = location.field_number() else {
@@ -401,6 +555,18 @@ impl fmt::Debug for Message<'_> {
 }
 
 /// The segments of a message in order; made by [`Message::segments`].
+///
+/// ```
+/// use hl7_message::Message;
+///
+/// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+/// let message = Message::parse(bytes)?;
+/// let mut segments = message.segments();
+/// assert_eq!(segments.len(), 2);
+/// assert_eq!(segments.next_back().unwrap().name(), b"PID");
+/// # Ok::<(), hl7_message::ParseError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Segments<'a, 'm> {
     message: &'m Message<'a>,

@@ -48,6 +48,13 @@ ids! {
 
 impl SegmentId {
     /// A name from its three bytes, or `None` for another shape.
+    ///
+    /// ```
+    /// use hl7_message::SegmentId;
+    ///
+    /// assert_eq!(SegmentId::new(*b"PID"), Some(SegmentId::PID));
+    /// assert_eq!(SegmentId::new(*b"pid"), None);
+    /// ```
     pub const fn new(bytes: [u8; 3]) -> Option<Self> {
         let [first, second, third] = bytes;
         let rest = (second.is_ascii_uppercase() || second.is_ascii_digit())
@@ -73,11 +80,23 @@ impl SegmentId {
     }
 
     /// The three bytes.
+    ///
+    /// ```
+    /// use hl7_message::SegmentId;
+    ///
+    /// assert_eq!(SegmentId::OBR.as_bytes(), b"OBR");
+    /// ```
     pub const fn as_bytes(&self) -> &[u8; 3] {
         &self.0
     }
 
     /// The name as text.
+    ///
+    /// ```
+    /// use hl7_message::SegmentId;
+    ///
+    /// assert_eq!(SegmentId::OBR.as_str(), "OBR");
+    /// ```
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
@@ -107,6 +126,12 @@ impl fmt::Debug for SegmentId {
 }
 
 /// Text that is not the name of a segment.
+///
+/// ```
+/// use hl7_message::{InvalidSegmentId, SegmentId};
+///
+/// assert_eq!("PI".parse::<SegmentId>(), Err(InvalidSegmentId));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidSegmentId;
 
@@ -152,21 +177,62 @@ impl<'a> Segment<'a> {
     }
 
     /// The bytes of the segment, name included.
+    ///
+    /// ```
+    /// use hl7_message::{Message, SegmentId};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let pid = message.segment(SegmentId::PID).unwrap();
+    /// assert!(pid.as_bytes().starts_with(b"PID|1||77"));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
     /// Where it stands in the input.
+    ///
+    /// ```
+    /// use hl7_message::{Message, SegmentId};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let pid = message.segment(SegmentId::PID).unwrap();
+    /// assert_eq!(&bytes[pid.span()], pid.as_bytes());
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn span(&self) -> Range<usize> {
         self.offset..self.offset + self.bytes.len()
     }
 
     /// The delimiters in force.
+    ///
+    /// ```
+    /// use hl7_message::{Message, SegmentId};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let pid = message.segment(SegmentId::PID).unwrap();
+    /// assert_eq!(pid.separators().field(), b'|');
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn separators(&self) -> &Separators {
         &self.separators
     }
 
     /// The bytes before the first field separator, whatever their shape.
+    ///
+    /// ```
+    /// use hl7_message::Message;
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rpid|1\r")?;
+    /// assert_eq!(message.segments().next_back().unwrap().name(), b"pid");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn name(&self) -> &'a [u8] {
         let end = find(self.separators.field, self.bytes).unwrap_or(self.bytes.len());
         self.bytes.get(..end).unwrap_or_default()
@@ -177,6 +243,15 @@ impl<'a> Segment<'a> {
     }
 
     /// The name, if it has the shape of one.
+    ///
+    /// ```
+    /// use hl7_message::{Message, SegmentId};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rpid|1\r")?;
+    /// let ids: Vec<_> = message.segments().map(|segment| segment.id()).collect();
+    /// assert_eq!(ids, [Some(SegmentId::MSH), None]);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn id(&self) -> Option<SegmentId> {
         let [a, b, c, rest @ ..] = self.bytes else {
             return None;
@@ -189,6 +264,16 @@ impl<'a> Segment<'a> {
     }
 
     /// Whether this segment has the name `id`.
+    ///
+    /// ```
+    /// use hl7_message::{Message, SegmentId};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert!(message.segments().any(|segment| segment.is(SegmentId::PID)));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     #[inline]
     pub fn is(&self, id: SegmentId) -> bool {
         let [a, b, c, rest @ ..] = self.bytes else {
@@ -211,6 +296,18 @@ impl<'a> Segment<'a> {
     /// All fields in order, from field 1; MSH-1 is the field separator itself.
     ///
     /// Trailing empty fields count: `PID|1||` has three.
+    ///
+    /// ```
+    /// use hl7_message::{Message, SegmentId};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let pid = message.segment(SegmentId::PID).unwrap();
+    /// let fields: Vec<_> = pid.fields().map(|field| field.as_bytes()).collect();
+    /// assert_eq!(fields[4], b"DOE^JANE");
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn fields(&self) -> Fields<'a> {
         let name = self.name().len();
         let separators = self.separators;
@@ -235,6 +332,18 @@ impl<'a> Segment<'a> {
     }
 
     /// Field `number`, from 1. `None` where the segment ends before it.
+    ///
+    /// ```
+    /// use hl7_message::{Message, SegmentId};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// let pid = message.segment(SegmentId::PID).unwrap();
+    /// assert_eq!(pid.field(5).unwrap().as_bytes(), b"DOE^JANE");
+    /// assert!(pid.field(8).is_none());
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     #[inline]
     pub fn field(&self, number: u16) -> Option<Field<'a>> {
         let separators = self.separators;
@@ -319,6 +428,18 @@ impl fmt::Debug for Segment<'_> {
 }
 
 /// The fields of a segment in order; made by [`Segment::fields`].
+///
+/// ```
+/// use hl7_message::{Message, SegmentId};
+///
+/// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+/// let message = Message::parse(bytes)?;
+/// let pid = message.segment(SegmentId::PID).unwrap();
+/// let mut fields = pid.fields();
+/// assert_eq!(fields.nth(4).unwrap().as_bytes(), b"DOE^JANE");
+/// # Ok::<(), hl7_message::ParseError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Fields<'a> {
     first: Option<Field<'a>>,

@@ -40,6 +40,12 @@ const fn declared(byte: u8) -> Option<u8> {
 
 impl Separators {
     /// The usual delimiters: `|` and `^~\&`.
+    ///
+    /// ```
+    /// use hl7_message::Separators;
+    ///
+    /// assert_eq!(Separators::DEFAULT.encoding_characters(), br"^~\&");
+    /// ```
     pub const DEFAULT: Self = Self {
         field: b'|',
         component: b'^',
@@ -65,6 +71,13 @@ impl Separators {
     ///
     /// MSH-1 that is not one printable ASCII character, MSH-2 that is not two
     /// to five of them, a letter, digit or blank among them, or two alike.
+    ///
+    /// ```
+    /// use hl7_message::{ParseErrorKind, Separators};
+    ///
+    /// assert!(Separators::parse(b"|", br"^~\&#").is_ok());
+    /// assert_eq!(Separators::parse(b"|", b"^^"), Err(ParseErrorKind::SeparatorCollision));
+    /// ```
     pub fn parse(field: &[u8], encoding_characters: &[u8]) -> Result<Self, ParseErrorKind> {
         let &[field] = field else {
             return Err(ParseErrorKind::FieldSeparator);
@@ -111,36 +124,79 @@ impl Separators {
     }
 
     /// MSH-1, the field separator.
+    ///
+    /// ```
+    /// use hl7_message::Separators;
+    ///
+    /// assert_eq!(Separators::DEFAULT.field(), b'|');
+    /// ```
     pub const fn field(&self) -> u8 {
         self.field
     }
 
     /// The component separator, first character of MSH-2.
+    ///
+    /// ```
+    /// use hl7_message::Separators;
+    ///
+    /// assert_eq!(Separators::DEFAULT.component(), b'^');
+    /// ```
     pub const fn component(&self) -> u8 {
         self.component
     }
 
     /// The repetition separator, second character of MSH-2.
+    ///
+    /// ```
+    /// use hl7_message::Separators;
+    ///
+    /// assert_eq!(Separators::DEFAULT.repetition(), b'~');
+    /// ```
     pub const fn repetition(&self) -> u8 {
         self.repetition
     }
 
     /// The escape character, third character of MSH-2, if declared.
+    ///
+    /// ```
+    /// use hl7_message::Separators;
+    ///
+    /// assert_eq!(Separators::DEFAULT.escape(), Some(b'\\'));
+    /// ```
     pub const fn escape(&self) -> Option<u8> {
         declared(self.escape)
     }
 
     /// The subcomponent separator, fourth character of MSH-2, if declared.
+    ///
+    /// ```
+    /// use hl7_message::Separators;
+    ///
+    /// assert_eq!(Separators::DEFAULT.subcomponent(), Some(b'&'));
+    /// ```
     pub const fn subcomponent(&self) -> Option<u8> {
         declared(self.subcomponent)
     }
 
     /// The truncation character, fifth character of MSH-2 since HL7 2.7, if declared.
+    ///
+    /// ```
+    /// use hl7_message::Separators;
+    ///
+    /// assert_eq!(Separators::DEFAULT.truncation(), None);
+    /// ```
     pub const fn truncation(&self) -> Option<u8> {
         declared(self.truncation)
     }
 
     /// The bytes of MSH-2, as they were declared.
+    ///
+    /// ```
+    /// use hl7_message::Separators;
+    ///
+    /// let separators = Separators::parse(b"|", b"^~").unwrap();
+    /// assert_eq!(separators.encoding_characters(), b"^~");
+    /// ```
     pub fn encoding_characters(&self) -> Vec<u8> {
         [
             self.component,

@@ -6,6 +6,14 @@ use core::str::FromStr;
 use crate::combinators;
 
 /// How far a [`Timestamp`] goes.
+///
+/// ```
+/// use hl7_message::{Precision, Timestamp};
+///
+/// let day = Timestamp::parse(b"20230614").unwrap();
+/// assert_eq!(day.precision(), Precision::Day);
+/// assert!(Precision::Day < Precision::Minute);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Precision {
     /// `2023`
@@ -81,6 +89,14 @@ type Opt<T> = Option<(u16, T)>;
 
 impl Timestamp {
     /// A moment to the second, without an offset. `None` where the calendar has no such moment.
+    ///
+    /// ```
+    /// use hl7_message::Timestamp;
+    ///
+    /// let at = Timestamp::from_civil((2023, 6, 14), (13, 14, 15)).unwrap();
+    /// assert_eq!(at.to_string(), "20230614131415");
+    /// assert!(Timestamp::from_civil((2023, 2, 30), (0, 0, 0)).is_none());
+    /// ```
     pub fn from_civil(date: (u16, u8, u8), time: (u8, u8, u8)) -> Option<Self> {
         Self {
             year: date.0,
@@ -97,6 +113,12 @@ impl Timestamp {
     }
 
     /// A date alone. `None` where the calendar has no such day.
+    ///
+    /// ```
+    /// use hl7_message::Timestamp;
+    ///
+    /// assert_eq!(Timestamp::from_date(2023, 6, 14).unwrap().to_string(), "20230614");
+    /// ```
     pub fn from_date(year: u16, month: u8, day: u8) -> Option<Self> {
         let moment = Self::from_civil((year, month, day), (0, 0, 0))?;
         Some(Self {
@@ -106,6 +128,13 @@ impl Timestamp {
     }
 
     /// The same moment with an offset from UTC in minutes, east positive.
+    ///
+    /// ```
+    /// use hl7_message::Timestamp;
+    ///
+    /// let at = Timestamp::from_civil((2023, 6, 14), (13, 14, 15)).unwrap().with_offset(-330);
+    /// assert_eq!(at.to_string(), "20230614131415-0530");
+    /// ```
     #[must_use]
     pub const fn with_offset(mut self, minutes: i16) -> Self {
         self.offset_minutes = Some(minutes);
@@ -178,6 +207,13 @@ impl Timestamp {
     /// # Errors
     ///
     /// Another format, or a date that the calendar does not have.
+    ///
+    /// ```
+    /// use hl7_message::{InvalidTimestamp, Timestamp};
+    ///
+    /// assert_eq!(Timestamp::parse(b"202306").unwrap().month(), Some(6));
+    /// assert_eq!(Timestamp::parse(b"2023-06-14"), Err(InvalidTimestamp));
+    /// ```
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidTimestamp> {
         match combinators::timestamp(bytes) {
             Ok(([], timestamp)) => Ok(timestamp),
@@ -186,47 +222,110 @@ impl Timestamp {
     }
 
     /// The year.
+    ///
+    /// ```
+    /// use hl7_message::Timestamp;
+    ///
+    /// let at = Timestamp::parse(b"20230614131415.25+0200").unwrap();
+    /// assert_eq!(at.year(), 2023);
+    /// ```
     pub const fn year(&self) -> u16 {
         self.year
     }
 
     /// The month, 1 to 12, if the value goes that far.
+    ///
+    /// ```
+    /// use hl7_message::Timestamp;
+    ///
+    /// let at = Timestamp::parse(b"20230614131415.25+0200").unwrap();
+    /// assert_eq!(at.month(), Some(6));
+    /// ```
     pub fn month(&self) -> Option<u8> {
         self.reaches(Precision::Month).then_some(self.month)
     }
 
     /// The day of the month, if the value goes that far.
+    ///
+    /// ```
+    /// use hl7_message::Timestamp;
+    ///
+    /// let at = Timestamp::parse(b"20230614131415.25+0200").unwrap();
+    /// assert_eq!(at.day(), Some(14));
+    /// ```
     pub fn day(&self) -> Option<u8> {
         self.reaches(Precision::Day).then_some(self.day)
     }
 
     /// The hour, 0 to 23, if the value goes that far.
+    ///
+    /// ```
+    /// use hl7_message::Timestamp;
+    ///
+    /// let at = Timestamp::parse(b"20230614131415.25+0200").unwrap();
+    /// assert_eq!(at.hour(), Some(13));
+    /// ```
     pub fn hour(&self) -> Option<u8> {
         self.reaches(Precision::Hour).then_some(self.hour)
     }
 
     /// The minute, if the value goes that far.
+    ///
+    /// ```
+    /// use hl7_message::Timestamp;
+    ///
+    /// let at = Timestamp::parse(b"20230614131415.25+0200").unwrap();
+    /// assert_eq!(at.minute(), Some(14));
+    /// ```
     pub fn minute(&self) -> Option<u8> {
         self.reaches(Precision::Minute).then_some(self.minute)
     }
 
     /// The second, if the value goes that far.
+    ///
+    /// ```
+    /// use hl7_message::Timestamp;
+    ///
+    /// let at = Timestamp::parse(b"20230614131415.25+0200").unwrap();
+    /// assert_eq!(at.second(), Some(15));
+    /// ```
     pub fn second(&self) -> Option<u8> {
         self.reaches(Precision::Second).then_some(self.second)
     }
 
     /// Nanoseconds within the second, if digits behind the second were sent.
+    ///
+    /// ```
+    /// use hl7_message::Timestamp;
+    ///
+    /// let at = Timestamp::parse(b"20230614131415.25+0200").unwrap();
+    /// assert_eq!(at.nanosecond(), Some(250_000_000));
+    /// ```
     pub fn nanosecond(&self) -> Option<u32> {
         self.reaches(Precision::Fraction)
             .then_some(self.fraction.nanoseconds)
     }
 
     /// How far the value goes.
+    ///
+    /// ```
+    /// use hl7_message::{Precision, Timestamp};
+    ///
+    /// let at = Timestamp::parse(b"20230614131415.25+0200").unwrap();
+    /// assert_eq!(at.precision(), Precision::Fraction);
+    /// ```
     pub const fn precision(&self) -> Precision {
         self.precision
     }
 
     /// The offset from UTC in minutes, east positive, if one was sent.
+    ///
+    /// ```
+    /// use hl7_message::Timestamp;
+    ///
+    /// let at = Timestamp::parse(b"20230614131415.25+0200").unwrap();
+    /// assert_eq!(at.offset_minutes(), Some(120));
+    /// ```
     pub const fn offset_minutes(&self) -> Option<i16> {
         self.offset_minutes
     }
@@ -275,6 +374,12 @@ impl fmt::Display for Timestamp {
 }
 
 /// Text that is not a time stamp of HL7.
+///
+/// ```
+/// use hl7_message::{InvalidTimestamp, Timestamp};
+///
+/// assert_eq!("20230230".parse::<Timestamp>(), Err(InvalidTimestamp));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidTimestamp;
 

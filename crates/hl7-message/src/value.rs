@@ -9,6 +9,21 @@ use crate::field::Subcomponent;
 /// HL7 2.3 chapter 2: no characters leave the stored value alone, `""` deletes
 /// it, text replaces it. Use [`Message::leaf`](crate::Message::leaf) to tell a
 /// place that is there but empty from one that is not there.
+///
+/// ```
+/// use hl7_message::{Message, Value, loc};
+///
+/// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+/// let message = Message::parse(bytes)?;
+/// let what = |location| match message.value(location) {
+///     Value::Absent => "keep",
+///     Value::Null => "clear",
+///     Value::Text(_) => "set",
+/// };
+/// assert_eq!([what(loc!("PID-4")), what(loc!("PID-7")), what(loc!("PID-5"))], ["keep", "clear", "set"]);
+/// # Ok::<(), hl7_message::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub enum Value<'a> {
     /// No characters: keep what is known.
@@ -21,16 +36,46 @@ pub enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// Whether nothing was sent.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert!(message.value(loc!("PID-4")).is_absent());
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
     /// Whether `""` was sent.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert!(message.value(loc!("PID-7")).is_null());
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
 
     /// The text with its escape sequences as they are.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|20230614131415||ORM^O01|MSG1|P|2.3\r\
+    ///               PID|1||77^^^HIS~88||DOE^JANE||\"\"\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_eq!(message.value(loc!("PID-5.2")).raw(), Some(&b"JANE"[..]));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn raw(&self) -> Option<&'a [u8]> {
         match self {
             Self::Text(leaf) => Some(leaf.as_bytes()),
@@ -39,6 +84,14 @@ impl<'a> Value<'a> {
     }
 
     /// The text with its escape sequences decoded.
+    ///
+    /// ```
+    /// use hl7_message::{Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rNTE|1||A \\T\\ E\r")?;
+    /// assert_eq!(message.value(loc!("NTE-3")).unescape().as_deref(), Some(&b"A & E"[..]));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn unescape(&self) -> Option<Cow<'a, [u8]>> {
         match self {
             Self::Text(leaf) => Some(leaf.unescape()),

@@ -259,6 +259,15 @@ impl SegmentWriter<'_> {
     ///
     /// A place of another segment or not behind the last one, a delimiter that MSH-2 does not
     /// declare, or text that cannot be escaped.
+    ///
+    /// ```
+    /// use hl7_message::{MessageWriter, SegmentId, Separators, loc};
+    ///
+    /// let mut writer = MessageWriter::new(Separators::DEFAULT);
+    /// writer.segment(SegmentId::NTE).put(loc!("NTE-3"), "A & E")?;
+    /// assert!(writer.finish().ends_with(b"NTE|||A \\T\\ E\r"));
+    /// # Ok::<(), hl7_message::WriteError>(())
+    /// ```
     pub fn put(&mut self, location: Location, text: &str) -> Result<&mut Self, WriteError> {
         self.put_bytes(location, text.as_bytes())
     }
@@ -268,6 +277,15 @@ impl SegmentWriter<'_> {
     /// # Errors
     ///
     /// As [`SegmentWriter::put`].
+    ///
+    /// ```
+    /// use hl7_message::{MessageWriter, SegmentId, Separators, loc};
+    ///
+    /// let mut writer = MessageWriter::new(Separators::DEFAULT);
+    /// writer.segment(SegmentId::PID).put_bytes(loc!("PID-5"), b"M\xFCller")?;
+    /// assert!(writer.finish().ends_with(b"PID|||||M\xFCller\r"));
+    /// # Ok::<(), hl7_message::WriteError>(())
+    /// ```
     pub fn put_bytes(&mut self, location: Location, text: &[u8]) -> Result<&mut Self, WriteError> {
         if text == b"\"\"" {
             return self.put_quotes(location);
@@ -302,6 +320,15 @@ impl SegmentWriter<'_> {
     /// # Errors
     ///
     /// As [`SegmentWriter::put`], and a message that has `"` for a delimiter.
+    ///
+    /// ```
+    /// use hl7_message::{MessageWriter, SegmentId, Separators, loc};
+    ///
+    /// let mut writer = MessageWriter::new(Separators::DEFAULT);
+    /// writer.segment(SegmentId::PID).put_null(loc!("PID-7"))?;
+    /// assert!(writer.finish().ends_with(b"PID|||||||\"\"\r"));
+    /// # Ok::<(), hl7_message::WriteError>(())
+    /// ```
     pub fn put_null(&mut self, location: Location) -> Result<&mut Self, WriteError> {
         if self.writer.separators.is_delimiter(b'"') {
             return Err(WriteError::RawBytes {
@@ -342,6 +369,14 @@ impl SegmentWriter<'_> {
     }
 
     /// Writes empty fields up to `field`, so that the segment shows its length.
+    ///
+    /// ```
+    /// use hl7_message::{MessageWriter, SegmentId, Separators};
+    ///
+    /// let mut writer = MessageWriter::new(Separators::DEFAULT);
+    /// writer.segment(SegmentId::MSA).pad_to(6);
+    /// assert!(writer.finish().ends_with(b"MSA||||||\r"));
+    /// ```
     pub fn pad_to(&mut self, field: u16) -> &mut Self {
         while self.at.field < field {
             self.writer.out.push(self.writer.separators.field);

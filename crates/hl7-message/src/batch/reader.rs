@@ -285,6 +285,14 @@ impl ChunkBuf {
     /// # Errors
     ///
     /// As [`Message::parse`].
+    ///
+    /// ```
+    /// use hl7_message::ChunkReader;
+    ///
+    /// let chunk = ChunkReader::new(&b"BHS|^~\\&|RIS\r"[..]).next().unwrap()?;
+    /// assert!(chunk.message().is_err()); // the header of a batch
+    /// # Ok::<(), hl7_message::ReadError>(())
+    /// ```
     pub fn message(&self) -> Result<Message<'_>, ParseError> {
         Message::parse(&self.bytes)
     }

@@ -286,21 +286,50 @@ impl Keep {
 
 impl<'a> Transcoded<'a> {
     /// The message in UTF-8.
+    ///
+    /// ```
+    /// use hl7_message::Charset;
+    ///
+    /// assert_eq!(Charset::LATIN_1.to_utf8(b"PID|1||M\xFCller").as_str(), "PID|1||Müller");
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
     /// The message in UTF-8, for [`Message::parse`](crate::Message::parse).
+    ///
+    /// ```
+    /// use hl7_message::{Charset, Message};
+    ///
+    /// let utf8 = Charset::LATIN_1.to_utf8(b"MSH|^~\\&|K\xF6ln\r");
+    /// let message = Message::parse(utf8.as_bytes())?;
+    /// assert_eq!(message.header().sending_application().as_bytes(), "Köln".as_bytes());
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn as_bytes(&self) -> &[u8] {
         self.text.as_bytes()
     }
 
     /// The message in UTF-8, borrowed where it came so.
+    ///
+    /// ```
+    /// use hl7_message::Charset;
+    ///
+    /// let text = Charset::UTF_8.to_utf8(b"PID|1||77").into_text();
+    /// assert!(matches!(text, std::borrow::Cow::Borrowed("PID|1||77")));
+    /// ```
     pub fn into_text(self) -> Cow<'a, str> {
         self.text
     }
 
     /// What the character set does not have, in order.
+    ///
+    /// ```
+    /// use hl7_message::Charset;
+    ///
+    /// assert!(Charset::LATIN_1.to_utf8(b"K\xF6ln").undecodable().is_empty());
+    /// assert_eq!(Charset::ASCII.to_utf8(b"K\xF6ln").undecodable()[0].offset, 1);
+    /// ```
     pub fn undecodable(&self) -> &[Undecodable] {
         &self.undecodable
     }

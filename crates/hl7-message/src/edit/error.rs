@@ -5,6 +5,16 @@ use core::fmt;
 use crate::location::Location;
 
 /// A change that cannot be made.
+///
+/// ```
+/// use hl7_message::{Edit, EditError, Message, loc};
+///
+/// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77||DOE\rNTE|1\r")?;
+/// let mut edit = Edit::new(&message);
+/// let error = edit.set(loc!("OBR-4"), "CT").unwrap_err();
+/// assert_eq!(error, EditError::NoSegment { location: loc!("OBR-4") });
+/// # Ok::<(), hl7_message::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EditError {
     /// The place of a value is a whole segment.
@@ -65,6 +75,15 @@ pub enum EditError {
 
 impl EditError {
     /// The place, where the change named one.
+    ///
+    /// ```
+    /// use hl7_message::{Edit, Message, loc};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1||77||DOE\rNTE|1\r")?;
+    /// let mut edit = Edit::new(&message);
+    /// assert_eq!(edit.set(loc!("MSH-1"), "#").unwrap_err().location(), Some(loc!("MSH-1")));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn location(&self) -> Option<Location> {
         match *self {
             Self::NoField { location }

@@ -44,6 +44,13 @@ pub enum FormatCommand {
 impl FormatCommand {
     /// Reads what follows the dot, as [`Token::Format`] has it; `None` for a command that the
     /// standard does not have.
+    ///
+    /// ```
+    /// use hl7_message::escape::FormatCommand;
+    ///
+    /// assert_eq!(FormatCommand::parse(b"sk 5"), Some(FormatCommand::SkipSpaces(5)));
+    /// assert_eq!(FormatCommand::parse(b"sk"), None);
+    /// ```
     pub fn parse(command: &[u8]) -> Option<Self> {
         match combinators::format_command(command) {
             Ok(([], command)) => Some(command),
@@ -99,6 +106,13 @@ pub enum Formatted<'a> {
 }
 
 /// The pieces of a formatted text; made by [`formatted`].
+///
+/// ```
+/// use hl7_message::{Separators, escape::formatted};
+///
+/// let text = formatted(br"one\.br\two\.sp 2\three", &Separators::DEFAULT);
+/// assert_eq!(text.count(), 5);
+/// ```
 #[derive(Debug, Clone)]
 pub struct FormattedText<'a> {
     tokens: Tokens<'a>,
