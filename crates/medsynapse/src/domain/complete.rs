@@ -188,11 +188,11 @@ impl Complete<'_> {
             }
         }
         for (&member, patch) in &self.values {
-            // What was read has been checked; a modality and a 1 can be too long.
             if let (Patch::Set(text), Some(max)) = (patch, member.characters_max())
                 && text.chars().count() > max
             {
-                wrong(member, "too-long", "is longer than its field allows");
+                let text = format!("is longer than {max} characters");
+                wrong(member, "too-long", &text);
             }
         }
         match self.request.form {

@@ -216,6 +216,9 @@ impl Parser {
                 self.wrong(&pointer, None, "wrong-type", "is not an object");
                 continue;
             };
+            if map.is_empty() {
+                self.wrong(&pointer, None, "empty-text", "says nothing; leave it out");
+            }
             let mut error = AckError {
                 path: None,
                 code: None,
@@ -293,17 +296,12 @@ fn check(member: Member, mut text: String) -> Result<(Patch, Odd), (&'static str
         Kind::Sex | Kind::Modality | Kind::Uid => text = trimmed(&text),
         Kind::Text | Kind::Name | Kind::Decimal => {}
     }
-    if let Some(max) = member.characters_max() {
+    // How long it may be is asked where a message is made of it.
+    if member.characters_max().is_some() {
         text = trimmed(&text);
-        if text.chars().any(char::is_control) {
-            return Err(("control-characters", "holds control characters"));
-        }
-        if text.chars().count() > max {
-            return Err(match max {
-                16 => ("too-long", "is longer than 16 characters"),
-                _ => ("too-long", "is longer than 64 characters"),
-            });
-        }
+    }
+    if member.is_key() && text.chars().any(char::is_control) {
+        return Err(("control-characters", "holds control characters"));
     }
     if let Member::Detail(detail) = member {
         text = detail_text(detail, text)?;

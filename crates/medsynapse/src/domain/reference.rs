@@ -125,6 +125,7 @@ fn body(form: Form) -> Value {
             "items": {
                 "type": "object",
                 "additionalProperties": false,
+                "minProperties": 1,
                 "properties": {
                     "path": { "type": "string" },
                     "code": { "type": "string", "pattern": "\\S" },

@@ -337,6 +337,14 @@ impl Reader<'_, '_> {
         if kind != Kind::Text || member.characters_max().is_some() {
             text = text.trim().to_owned();
         }
+        if member.is_key() && text.chars().any(char::is_control) {
+            self.warn(
+                "control-characters",
+                at,
+                "holds control characters; left out",
+            );
+            return None;
+        }
         if let Some(max) = member
             .characters_max()
             .filter(|&max| text.chars().count() > max)
@@ -516,7 +524,9 @@ impl Reader<'_, '_> {
             if let Some(message) = message {
                 error.insert("message".into(), message.into());
             }
-            errors.push(Value::Object(error));
+            if !error.is_empty() {
+                errors.push(Value::Object(error));
+            }
         }
         errors
     }

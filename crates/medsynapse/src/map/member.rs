@@ -72,6 +72,15 @@ impl Member {
         }
     }
 
+    /// Whether it names an order or a patient: such an identifier has no control characters.
+    pub const fn is_key(self) -> bool {
+        matches!(
+            self,
+            Self::Attribute(Attribute::AccessionNumber | Attribute::PatientId)
+                | Self::Detail(Detail::FromPatientId | Detail::IntoPatientId)
+        )
+    }
+
     /// Most characters, where there is a limit. What has one is an identifier.
     pub fn characters_max(self) -> Option<usize> {
         match self {

@@ -95,7 +95,7 @@ fn wrong_types_and_values_have_a_place() {
             "patient": {"id": "", "name": {"family": "", "nick": "X"}, "gender": "W",
                         "dateOfBirth": "1.1.1980", "weightKg": "70"},
             "study": "CT CHEST",
-            "scheduling": {"aeTitle": "A_TITLE_THAT_IS_TOO_LONG", "scheduledDateTime": true} }}),
+            "scheduling": {"scheduledDateTime": true} }}),
         &[
             "wrong-type /order/accessionNumber OBR-2.1",
             "wrong-type /order/orderControl ORC-1",
@@ -106,7 +106,6 @@ fn wrong_types_and_values_have_a_place() {
             "not-a-date /order/patient/dateOfBirth PID-7.1",
             "wrong-type /order/patient/weightKg PV1-20.1",
             "wrong-type /order/study -",
-            "too-long /order/scheduling/aeTitle OBR-21.1",
             "wrong-type /order/scheduling/scheduledDateTime OBR-36.1",
         ],
     );
@@ -135,6 +134,24 @@ fn wrong_types_and_values_have_a_place() {
             "wrong-type /acknowledgement/errors/0 -",
             "wrong-type /acknowledgement/errors/1/path -",
             "wrong-type /acknowledgement/errors/1/code -",
+        ],
+    );
+}
+
+/// What becomes a DICOM value is never cut.
+#[test]
+fn what_is_too_long() {
+    let mut order = full_order();
+    order["order"]["accessionNumber"] = json!("A1234567890123456");
+    order["order"]["patient"]["id"] = json!("1".repeat(65));
+    order["order"]["study"]["modality"] = json!("SEVENTEEN_LETTERS");
+    refused(
+        &order,
+        &[
+            "too-long /order/accessionNumber OBR-2.1",
+            "too-long /order/patient/id PID-3.1",
+            "too-long /order/scheduling/aeTitle OBR-21.1",
+            "too-long /order/study/procedureId OBR-4.1",
         ],
     );
 }
@@ -222,7 +239,7 @@ fn full_order() -> Value {
 #[test]
 fn errors_do_not_quote() {
     for json in [
-        r#"{"order": {"accessionNumber": "SECRET SECRET SECRET"}}"#,
+        r#"{"order": {"accessionNumber": "SECRET\\rSECRET"}}"#,
         r#"{"order": {"patient": {"gender": "SECRET", "name": ["SECRET"]}}}"#,
         r#"{"order": "SECRET"}"#,
         r#"{"SECRET SECRET": 1, "order": {}}"#,
