@@ -3,11 +3,14 @@
 
 use std::path::Path;
 
-use hl7_fuzz::{TARGETS, Target, link};
+use hl7_fuzz::{TARGETS, Target, domain, link};
 use proptest::prelude::*;
 
 fn targets() -> impl Iterator<Item = Target> {
-    TARGETS.into_iter().chain(link::TARGETS)
+    TARGETS
+        .into_iter()
+        .chain(link::TARGETS)
+        .chain(domain::TARGETS)
 }
 
 #[test]
@@ -76,4 +79,47 @@ proptest! {
         link::acknowledge(&[b"MSH|^~\\&|A|B|C|D|1||ORM^O01|", &more[..], b"|P|2.3\r"].concat());
         link::acknowledge(&[b"MSH", &more[..]].concat());
     }
+
+    #[test]
+    fn samples_with_slips_of_the_pen(
+        case in 0..hl7_corpus::CASES.len(),
+        slips in proptest::collection::vec((any::<proptest::sample::Index>(), slip()), 1..6),
+    ) {
+        let mut bytes = hl7_corpus::CASES[case].bytes.to_vec();
+        for (at, slip) in slips {
+            let at = at.index(bytes.len());
+            bytes.splice(at..at + usize::from(slip.len() == 1), slip);
+        }
+        domain::domain(&bytes);
+    }
+}
+
+/// What is put into a message, or in place of one byte.
+fn slip() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        proptest::sample::select(vec![
+            &b"|"[..],
+            b"^",
+            b"~",
+            b"&",
+            b"\\",
+            b"\"",
+            b"|\"\"|",
+            b"\\X22\\\"",
+            b"\\.br\\",
+            b"\r",
+            b" ",
+            b"\xC3\xBC",
+            b"\xFC",
+            b"\\X0D\\",
+            b"7",
+            b"+",
+            b".",
+            b"\rPID|",
+            b"\\H\\",
+            b"RTF",
+        ])
+        .prop_map(<[u8]>::to_vec),
+        any::<u8>().prop_map(|byte| vec![byte]),
+    ]
 }
