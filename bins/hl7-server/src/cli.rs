@@ -52,6 +52,13 @@ pub(crate) enum Command {
     Audit(crate::audit::Audit),
     /// Print the `OpenAPI` document of the REST API.
     Openapi,
+    /// Build orders, patients, reports and the outbox again from the log of messages, actions and
+    /// deliveries, and compare every row with what is kept; exit code 1 if any differs.
+    Replay {
+        /// Keep the rebuilt database in this directory, which must not hold one yet.
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
     /// Ask a running broker whether it is ready; for containers and service managers.
     Healthcheck,
 }

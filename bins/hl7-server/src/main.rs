@@ -14,6 +14,7 @@ mod keys;
 mod log;
 mod metrics;
 mod observe;
+mod replay;
 mod run;
 mod signals;
 mod tls;
@@ -55,6 +56,11 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Command::Backup { file } => backup::backup(&config.data_dir, &file),
+        Command::Replay { into } => match replay::run(&config, into.as_deref()) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::from(FAILED),
+            Err(error) => Err(error),
+        },
         Command::Keys(command) => keys::run(command, &config.data_dir, SystemClock.now()),
         Command::Audit(command) => audit::run(&command, &config.data_dir),
         Command::Openapi => return ExitCode::SUCCESS,

@@ -5,9 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hl7_message::{AckCode, ErrorCondition, Header, Location, Message, Reply, SegmentId};
-use medsynapse::interpret::is_acknowledgement;
-use medsynapse::{Facts, Profile, Rejection, interpret};
+use hl7_message::{AckCode, Header, Reply};
+use medsynapse::Profile;
 use medsynapse_store::{
     Acted, Action, ActionKind, DefaultCharset, Delivery, Destination, Done, Event, EventKind,
     Outgoing, OutgoingSettings, Received, Settled, Store, StoreError, Transport, Work,
@@ -17,6 +16,7 @@ use tokio::sync::{broadcast, watch};
 use crate::clock::Clock;
 use crate::control_id::ControlIds;
 use crate::intake::{Closed, Intake, Outcome, Queue};
+use crate::read::read;
 
 /// MSA-3 when the store could not take the message.
 const NOT_STORED: &str = "The broker could not store the message; send it again later.";
@@ -312,38 +312,8 @@ impl Broker {
 
     /// Reads a message; `None` for an acknowledgement.
     fn read(&self, frame: &Bytes, origin: Origin) -> Option<Received> {
-        let (facts, outcome, warnings, reply) = match Message::parse(frame) {
-            Ok(message) if is_acknowledgement(&message) => return None,
-            Ok(message) => {
-                let read = interpret(&message, &self.profile);
-                let facts = Facts::of(&message, &self.profile);
-                (
-                    facts,
-                    read.outcome,
-                    read.warnings,
-                    self.reply(Some(&message.header())),
-                )
-            }
-            Err(error) => {
-                let header = Header::salvage(frame);
-                let facts = header.as_ref().map(Facts::of_header).unwrap_or_default();
-                let refusal = batch(frame).unwrap_or_else(|| error.into());
-                (facts, Err(refusal), Vec::new(), self.reply(header.as_ref()))
-            }
-        };
-        Some(Received {
-            raw: frame.to_vec(),
-            received_at: self.clock.now(),
-            transport: origin.transport,
-            peer: origin.peer,
-            facts,
-            outcome,
-            warnings,
-            reply,
-            accept_reused_control_id: self.profile.accept_reused_control_id,
-            send_err: self.profile.send_err,
-            default_charset: self.profile.default_charset,
-        })
+        let reply = |header: Option<&Header<'_>>| self.reply(header);
+        read(frame, origin, self.clock.now(), &self.profile, reply)
     }
 
     fn reply(&self, header: Option<&Header<'_>>) -> Reply {
@@ -355,25 +325,6 @@ impl Broker {
             None => Reply::to_nobody(responder, &control_id, &now),
         }
     }
-}
-
-/// The refusal of a frame that holds a batch.
-fn batch(frame: &[u8]) -> Option<Rejection> {
-    let start = frame.trim_ascii_start();
-    let id = match start.get(..3)? {
-        b"FHS" => SegmentId::FHS,
-        b"BHS" => SegmentId::BHS,
-        _ => return None,
-    };
-    let offset = frame.len() - start.len();
-    let text = "Batches are not supported; send one message a frame.";
-    let condition = ErrorCondition::UnsupportedMessageType;
-    Some(Rejection::single(
-        condition,
-        Location::of(id),
-        Some(offset),
-        text,
-    ))
 }
 
 fn answer(outcome: Outcome, reply: &Reply) -> Answer {

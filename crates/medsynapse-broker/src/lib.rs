@@ -7,6 +7,8 @@ mod faults;
 mod intake;
 mod meters;
 mod mllp;
+mod read;
+mod replay;
 
 pub use broker::{ActError, Answer, Broker, BrokerConfig, Origin, Pending};
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -17,3 +19,4 @@ pub use faults::{
 pub use intake::Queue;
 pub use medsynapse_store::{Event, EventKind};
 pub use mllp::MllpHandler;
+pub use replay::{Replayed, replay};

@@ -36,7 +36,10 @@ pub use record::{
     OrderHistory, OrderRecord, PatientHistory, PatientRecord, ProcedureRecord, Received,
     ReportRecord, ScheduledStep, StoredMessage, Transport,
 };
-pub use sqlite::{BackupSummary, SqliteOptions, SqliteStore, backup};
+pub use sqlite::{
+    BackupSummary, Comparison, Difference, Log, LogEntry, LoggedAction, LoggedMessage, Purge,
+    Purged, Rebuild, SqliteOptions, SqliteStore, backup,
+};
 pub use work::{Delivery, DeliveryOutcome, Done, Settled, Work};
 
 use medsynapse::{AccessionNumber, PatientId};

@@ -236,3 +236,46 @@ async fn a_backup_of_a_damaged_message_is_refused() {
     assert_eq!(told.lines().count(), 1);
     assert!(!file.exists());
 }
+
+#[tokio::test]
+async fn a_replay_says_whether_the_log_leads_to_what_is_kept() {
+    let directory = TempDir::new().unwrap();
+    let data = directory.path().join("data");
+    let server = Server::start(&data, &["--demo", "60"]);
+    let mut client = server.client().await;
+    for number in 0..5 {
+        client.exchange(order(number).as_bytes()).await.unwrap();
+    }
+    let replay = |arguments: &[&str]| {
+        let mut asked = command(&data);
+        asked.arg("replay").args(arguments);
+        run(asked)
+    };
+    // Beside the running server; nothing is left behind.
+    let before = std::fs::read_dir(&data).unwrap().count();
+    let (code, out, told) = replay(&[]);
+    assert_eq!((code, out.as_str()), (Some(0), ""), "{told}");
+    assert!(told.contains("65 entries lead to what is kept"), "{told}");
+    assert_eq!(std::fs::read_dir(&data).unwrap().count(), before);
+    server.kill();
+
+    let database = rusqlite::Connection::open(data.join("medsynapse.db")).unwrap();
+    let changed = "UPDATE orders SET modality = 'XA' WHERE accession_number = 'A3'";
+    assert_eq!(database.execute(changed, []).unwrap(), 1);
+    drop(database);
+    let into = directory.path().join("rebuilt");
+    let (code, out, told) = replay(&["--into", into.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{told}");
+    assert_eq!(
+        out,
+        "orders A3: kept otherwise than the log leads to it: modality\n"
+    );
+    assert!(told.contains("1 of "), "{told}");
+    // What was rebuilt is a data directory, and right.
+    let server = Server::start(&into, &[]);
+    assert_eq!(server.get("/api/hl7/messages").await["totalCount"], 65);
+    server.kill();
+    let (code, _, told) = replay(&["--into", into.to_str().unwrap()]);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("a database is there already"), "{told}");
+}

@@ -6,4 +6,7 @@ mod faults;
 mod mllp;
 mod on_purpose;
 mod power;
+mod replay;
+mod retention;
 mod rules;
+mod slow;

@@ -87,6 +87,28 @@ impl Writer {
         result
     }
 
+    /// Applies entries of a log under the numbers that they have there.
+    pub(super) fn rebuild(&mut self, entries: &[(i64, Work)]) -> Result<(), StoreError> {
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = self.connection.transaction_with_behavior(behavior)?;
+        for (id, work) in entries {
+            apply_one(&transaction, work, &mut Ids { next: *id })?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Lets retention write between two commits.
+    pub(super) fn between(
+        &mut self,
+        write: impl FnOnce(&mut Connection) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        if let Some(reason) = &self.broken {
+            return Err(StoreError::Broken(reason.clone()));
+        }
+        write(&mut self.connection)
+    }
+
     fn try_commit(&mut self, batch: &[Work]) -> Result<Vec<Done>, StoreError> {
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;

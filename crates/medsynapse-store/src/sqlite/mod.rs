@@ -8,12 +8,15 @@ mod checkpoint;
 mod enqueue;
 mod events;
 mod filter;
+mod log;
 mod message;
 mod orders;
 mod outbox;
 mod plan;
 mod procedure;
 mod read;
+mod rebuild;
+mod retention;
 mod rows;
 mod search;
 mod settle;
@@ -40,7 +43,10 @@ use crate::work::{Done, Work};
 use apply::Writer;
 pub use backup::{BackupSummary, backup};
 use checkpoint::Checkpointer;
+pub use log::{Log, LogEntry, LoggedAction, LoggedMessage};
 use read::Readers;
+pub use rebuild::{Comparison, Difference, Rebuild};
+pub use retention::{Purge, Purged};
 
 mod embedded {
     #![allow(clippy::pedantic, missing_docs, reason = "written by a macro")]
@@ -132,6 +138,17 @@ impl SqliteStore {
             path,
             _lock: lock,
         })
+    }
+
+    fn with_writer(
+        &self,
+        write: impl FnOnce(&mut Connection) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        writer.between(write)
     }
 
     /// The database file.

@@ -1,0 +1,307 @@
+//! Random histories, and what their logs lead to.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use medsynapse::{AccessionNumber, Profile, ReportFormat, StudyStatus};
+use medsynapse_broker::{Broker, BrokerConfig, ManualClock, replay};
+use medsynapse_store::{
+    ActionKind, Delivery, DeliveryOutcome, Destination, Difference, FinalReport, OrderStep,
+    OutboxCommand, OutboxQuery, Procedure, ProcedureState, SqliteStore,
+};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use tempfile::TempDir;
+
+use crate::bed::{a08, a40, message, order, origin, report, start_of_time};
+
+/// A department in which everything happens, in no sensible order.
+struct Department {
+    broker: Arc<Broker>,
+    clock: Arc<ManualClock>,
+    dice: ChaCha8Rng,
+    sent: Vec<String>,
+    procedures: u32,
+}
+
+impl Department {
+    fn over(directory: &TempDir, seed: u64) -> Self {
+        let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+        let clock = Arc::new(ManualClock::at(start_of_time()));
+        let config = BrokerConfig {
+            destinations: vec![
+                Destination::new("RIS"),
+                Destination {
+                    format: ReportFormat::RichText,
+                    statuses: vec![StudyStatus::Final],
+                    receiving_application: Some("ARCHIVE & MORE".into()),
+                    ..Destination::new("archive")
+                },
+            ],
+            ..BrokerConfig::default()
+        };
+        Self {
+            broker: Broker::start(store, config, clock.clone()).unwrap(),
+            clock,
+            dice: ChaCha8Rng::seed_from_u64(seed),
+            sent: Vec::new(),
+            procedures: 0,
+        }
+    }
+
+    fn below(&mut self, end: u32) -> u32 {
+        self.dice.next_u32() % end
+    }
+
+    async fn receive(&mut self, kind: &str, rest: &str) {
+        // Ids come again with other content now and then.
+        let id = self.below(200);
+        let text = message(kind, &format!("C{id}"), rest);
+        self.sent.push(text.clone());
+        self.broker.receive(text.into(), origin()).await.unwrap();
+    }
+
+    async fn step(&mut self) {
+        self.clock.advance(TimeDelta::milliseconds(1_500));
+        let accession = format!("A{}", self.below(8));
+        let patient = format!("P{}", self.below(4));
+        match self.below(14) {
+            0..=3 => {
+                let control = ["NW", "NW", "NW", "XO", "CA", "CM", "ZZ"][self.below(7) as usize];
+                self.receive("ORM^O01", &order(control, &accession, &patient))
+                    .await;
+            }
+            4 => {
+                let text = report(&accession, r"fine\X0D\\X0A\really \T\ truly");
+                self.receive("ORU^R01", &text).await;
+            }
+            5 => {
+                let name = ["", "\"\"", "JONES^ANN"][self.below(3) as usize];
+                let pid = format!("PID|1||{patient}||{name}||19700101|F||||||||||ADM7");
+                self.receive("ADT^A08", &a08(&pid)).await;
+            }
+            6 => {
+                let old = format!("P{}", self.below(4));
+                self.receive(
+                    "ADT^A40",
+                    &a40(&format!("PID|1||{patient}||BOTH^NOW"), &old),
+                )
+                .await;
+            }
+            7 => {
+                // The same once more, or nothing that can be read.
+                let which = self.below(30) as usize;
+                let again = self.sent.get(which).cloned();
+                let text = again.unwrap_or_else(|| "no message at all".into());
+                self.broker.receive(text.into(), origin()).await.unwrap();
+            }
+            8..=10 => self.order_step(&accession).await,
+            11 => self.procedure(&accession).await,
+            12 => self.delivery().await,
+            _ => self.command().await,
+        }
+    }
+
+    async fn order_step(&mut self, accession: &str) {
+        let steps = [
+            OrderStep::Arrived,
+            OrderStep::Ready,
+            OrderStep::Started,
+            OrderStep::Completed,
+            OrderStep::Discontinued,
+            OrderStep::Rescheduled,
+            OrderStep::StudyArriving,
+            OrderStep::StudyArrived,
+            OrderStep::Read,
+            OrderStep::Final(None),
+            OrderStep::Final(Some(FinalReport {
+                format: ReportFormat::Text,
+                text: "Nothing | unusual\nat all & everywhere".into(),
+                date: String::new(),
+                physician_id: Some("7".into()),
+                physician_name: None,
+            })),
+            OrderStep::Printed,
+        ];
+        let step = steps[self.below(12) as usize].clone();
+        let kind = ActionKind::Order {
+            accession_number: accession.try_into().unwrap(),
+            step,
+        };
+        let key = (self.below(4) == 0).then(|| format!("key-{accession}"));
+        self.broker.act(kind, "tester", key).await.unwrap();
+    }
+
+    async fn procedure(&mut self, accession: &str) {
+        let known = self.procedures;
+        let create = known == 0 || self.below(2) == 0;
+        let number = if create { known } else { self.below(known) };
+        self.procedures += u32::from(create);
+        let states = [
+            ProcedureState::InProgress,
+            ProcedureState::Completed,
+            ProcedureState::Discontinued,
+        ];
+        let state = if create {
+            states[0]
+        } else {
+            states[self.below(3) as usize]
+        };
+        let other = AccessionNumber::try_from(format!("A{}", self.below(8)).as_str()).unwrap();
+        let kind = ActionKind::Procedure(Procedure {
+            sop_instance_uid: format!("1.2.{number}"),
+            create,
+            state,
+            station_ae_title: "CT1".into(),
+            study_instance_uid: None,
+            accession_numbers: vec![accession.try_into().unwrap(), other],
+            dataset: vec![1, 2, 3],
+            reschedule_discontinued: self.below(2) == 0,
+        });
+        self.broker.act(kind, "CT1", None).await.unwrap();
+    }
+
+    /// The answer of a destination to what it gets next.
+    async fn delivery(&mut self) {
+        let name = ["RIS", "archive"][self.below(2) as usize];
+        let Some(next) = self.broker.store().next_outgoing(name).unwrap() else {
+            return;
+        };
+        let (outcome, code) = [
+            (DeliveryOutcome::Accepted, "AA"),
+            (DeliveryOutcome::Refused, "AR"),
+            (DeliveryOutcome::Failed, ""),
+        ][self.below(3) as usize];
+        let answer = (!code.is_empty())
+            .then(|| format!("MSH|^~\\&|RIS|H|||1||ACK|1|P|2.3\rMSA|{code}|X|so|\r").into_bytes());
+        let delivery = Delivery {
+            message_id: next.message_id,
+            at: medsynapse_broker::Clock::now(&*self.clock),
+            took_micros: 1_234,
+            outcome,
+            reason: code.into(),
+            answer,
+        };
+        self.broker.settle(delivery).await.unwrap();
+    }
+
+    async fn command(&mut self) {
+        let items = self
+            .broker
+            .store()
+            .outbox(&OutboxQuery::default())
+            .unwrap()
+            .items;
+        if items.is_empty() {
+            return;
+        }
+        let message_id = items[self.below(u32::try_from(items.len()).unwrap()) as usize].message_id;
+        let commands = [
+            OutboxCommand::Retry,
+            OutboxCommand::Hold,
+            OutboxCommand::Cancel,
+        ];
+        let command = commands[self.below(3) as usize];
+        let kind = ActionKind::Outbox {
+            message_id,
+            command,
+        };
+        self.broker.act(kind, "tester", None).await.unwrap();
+    }
+}
+
+fn replayed(directory: &TempDir) -> medsynapse_broker::Replayed {
+    let into = TempDir::new().unwrap();
+    replay(directory.path(), into.path(), &Profile::default(), |_| {}).unwrap()
+}
+
+#[tokio::test]
+async fn any_history_leads_to_what_is_kept() {
+    for seed in 0..12 {
+        let directory = TempDir::new().unwrap();
+        let mut department = Department::over(&directory, seed);
+        for _ in 0..150 {
+            department.step().await;
+        }
+        // With the broker running: the log is read beside it.
+        let replayed = replayed(&directory);
+        let comparison = &replayed.comparison;
+        assert_eq!(comparison.differences, [], "seed {seed}");
+        assert_eq!(comparison.different, 0);
+        assert!(
+            replayed.entries > 50 && comparison.rows > replayed.entries,
+            "{replayed:?}"
+        );
+        assert_eq!(replayed.first, Some(1));
+    }
+}
+
+#[tokio::test]
+async fn whatever_another_hand_changed_is_told() {
+    let directory = TempDir::new().unwrap();
+    let mut department = Department::over(&directory, 3);
+    for accession in ["A1", "A2", "A3"] {
+        department
+            .receive("ORM^O01", &order("NW", accession, "P1"))
+            .await;
+    }
+    let database = rusqlite::Connection::open(directory.path().join("medsynapse.db")).unwrap();
+    for change in [
+        "UPDATE orders SET modality = 'MR' WHERE accession_number = 'A2'",
+        "DELETE FROM orders WHERE accession_number = 'A3'",
+        "UPDATE patients SET name = 'OTHER^NAME'",
+        "UPDATE message_counts SET messages = 7",
+    ] {
+        assert_eq!(database.execute(change, []).unwrap(), 1, "{change}");
+    }
+    let comparison = replayed(&directory).comparison;
+    assert!(comparison.differences.contains(&Difference::Other {
+        table: "orders",
+        row: "A2".into(),
+        columns: vec!["modality".into()],
+    }));
+    assert!(comparison.differences.contains(&Difference::Missing {
+        table: "orders",
+        row: "A3".into(),
+    }));
+    assert_eq!(comparison.different, 4, "{comparison:?}");
+    let told: Vec<String> = comparison
+        .differences
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert!(told.contains(&"orders A2: kept otherwise than the log leads to it: modality".into()));
+    let told = told.join("\n");
+    assert!(
+        !told.contains("OTHER") && !told.contains("P1") && !told.contains("SMITH"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_message_ends_a_replay() {
+    let directory = TempDir::new().unwrap();
+    let mut department = Department::over(&directory, 4);
+    department
+        .receive("ORM^O01", &order("NW", "A1", "P1"))
+        .await;
+    let database = rusqlite::Connection::open(directory.path().join("medsynapse.db")).unwrap();
+    let change = "UPDATE messages SET raw = CAST(replace(raw, 'SMITH', 'SMYTH') AS BLOB)";
+    assert_eq!(database.execute(change, []).unwrap(), 1);
+    let into = TempDir::new().unwrap();
+    let error = replay(directory.path(), into.path(), &Profile::default(), |_| {}).unwrap_err();
+    assert!(
+        matches!(error, medsynapse_store::StoreError::Corrupt { id: 1 }),
+        "{error}"
+    );
+    // And nothing is built over a database that is there.
+    assert!(
+        replay(
+            directory.path(),
+            directory.path(),
+            &Profile::default(),
+            |_| {}
+        )
+        .is_err()
+    );
+}

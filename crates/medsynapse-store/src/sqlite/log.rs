@@ -1,0 +1,271 @@
+//! [`Log`]: what came in, what was done and what was delivered, in order, from one snapshot.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use medsynapse::AccessionNumber;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::connect;
+use super::rows::{moment, odd};
+use crate::action::{ActionKind, OrderStep, OutboxCommand, Procedure, ProcedureState};
+use crate::error::StoreError;
+use crate::record::{Transport, digest};
+use crate::work::{Delivery, DeliveryOutcome};
+
+/// The log of a data directory as it is when it is opened; a server may use the directory.
+#[derive(Debug)]
+pub struct Log {
+    pub(super) connection: Connection,
+}
+
+/// An entry of the log. Messages that went out belong to the action that sent them.
+#[derive(Debug, Clone)]
+pub enum LogEntry {
+    /// A message that came in.
+    Message(LoggedMessage),
+    /// What a person or a modality did.
+    Action(LoggedAction),
+    /// What became of a message that was sent.
+    Delivery(Delivery),
+}
+
+/// A message that came in, as far as it is not read from its bytes.
+#[derive(Clone)]
+pub struct LoggedMessage {
+    /// The bytes, as they came.
+    pub raw: Vec<u8>,
+    /// The answer.
+    pub ack: Vec<u8>,
+    /// When.
+    pub received_at: DateTime<Utc>,
+    /// How.
+    pub transport: Transport,
+    /// From where.
+    pub peer: String,
+}
+
+impl std::fmt::Debug for LoggedMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoggedMessage")
+            .field("bytes", &self.raw.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An action with the messages that it sent.
+#[derive(Debug, Clone)]
+pub struct LoggedAction {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who.
+    pub actor: String,
+    /// Under which key.
+    pub idempotency_key: Option<String>,
+    /// What.
+    pub kind: ActionKind,
+    /// To whom which bytes went, in order.
+    pub sent: Vec<(String, Vec<u8>)>,
+}
+
+impl Log {
+    /// Opens the log of a data directory.
+    ///
+    /// # Errors
+    ///
+    /// There is no database, or it cannot be read.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let path = directory.join("medsynapse.db");
+        if !path.exists() {
+            return Err(StoreError::File {
+                path: path.display().to_string(),
+                message: "no database is there".into(),
+            });
+        }
+        let connection = connect(&path, true)?;
+        // Until it is dropped: all of it is read from one snapshot.
+        connection.execute_batch("BEGIN")?;
+        Ok(Self { connection })
+    }
+
+    /// The next entries with a larger number, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// The database cannot be read, or a message does not match its checksum.
+    pub fn after(&self, id: i64, limit: u32) -> Result<Vec<(i64, LogEntry)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT * FROM (\
+             SELECT * FROM (SELECT id, 0 AS kind FROM messages WHERE id > ?1 AND direction = 'in' ORDER BY id LIMIT ?2) \
+             UNION ALL SELECT * FROM (SELECT id, 1 FROM actions WHERE id > ?1 ORDER BY id LIMIT ?2) \
+             UNION ALL SELECT * FROM (SELECT id, 2 FROM deliveries WHERE id > ?1 ORDER BY id LIMIT ?2)) \
+             ORDER BY id LIMIT ?2",
+        )?;
+        let found: Vec<(i64, i64)> = statement
+            .query_map(params![id, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        found
+            .into_iter()
+            .map(|(id, kind)| {
+                let entry = match kind {
+                    0 => LogEntry::Message(self.message(id)?),
+                    1 => LogEntry::Action(self.action(id)?),
+                    _ => LogEntry::Delivery(self.delivery(id)?),
+                };
+                Ok((id, entry))
+            })
+            .collect()
+    }
+
+    fn message(&self, id: i64) -> Result<LoggedMessage, StoreError> {
+        let (message, kept) = self
+            .connection
+            .prepare_cached(
+                "SELECT raw, ack, received_at, transport, peer, digest FROM messages WHERE id = ?1",
+            )?
+            .query_row([id], |row| {
+                let message = LoggedMessage {
+                    raw: row.get(0)?,
+                    ack: row.get(1)?,
+                    received_at: moment(row, 2)?,
+                    transport: match row.get_ref(3)?.as_str()? {
+                        "http" => Transport::Http,
+                        _ => Transport::Mllp,
+                    },
+                    peer: row.get(4)?,
+                };
+                Ok((message, row.get::<_, Vec<u8>>(5)?))
+            })?;
+        if digest(&message.raw).as_slice() != kept {
+            return Err(StoreError::Corrupt { id });
+        }
+        Ok(message)
+    }
+
+    fn action(&self, id: i64) -> Result<LoggedAction, StoreError> {
+        let mut action = self
+            .connection
+            .prepare_cached(
+                "SELECT at, actor, idempotency_key, kind, accession_number, detail, body \
+                 FROM actions WHERE id = ?1",
+            )?
+            .query_row([id], |row| {
+                Ok(LoggedAction {
+                    at: moment(row, 0)?,
+                    actor: row.get(1)?,
+                    idempotency_key: row.get(2)?,
+                    kind: kind(row)?,
+                    sent: Vec::new(),
+                })
+            })?;
+        // What an action sends stands right behind it.
+        let mut statement = self.connection.prepare_cached(
+            "SELECT peer, raw, digest FROM messages WHERE id = ?1 AND direction = 'out'",
+        )?;
+        for id in id + 1.. {
+            let sent: Option<(String, Vec<u8>, Vec<u8>)> = statement
+                .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .optional()?;
+            let Some((destination, raw, kept)) = sent else {
+                break;
+            };
+            if digest(&raw).as_slice() != kept {
+                return Err(StoreError::Corrupt { id });
+            }
+            action.sent.push((destination, raw));
+        }
+        Ok(action)
+    }
+
+    fn delivery(&self, id: i64) -> Result<Delivery, StoreError> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT message_id, at, took, outcome, reason, answer FROM deliveries WHERE id = ?1",
+            )?
+            .query_row([id], |row| {
+                Ok(Delivery {
+                    message_id: row.get(0)?,
+                    at: moment(row, 1)?,
+                    took_micros: row.get(2)?,
+                    outcome: DeliveryOutcome::from_name(row.get_ref(3)?.as_str()?)
+                        .ok_or_else(|| odd(3, "delivery outcome"))?,
+                    reason: row.get(4)?,
+                    answer: row.get(5)?,
+                })
+            })?)
+    }
+}
+
+/// The action of a row: kind, accession number, detail and body from column 3 on.
+fn kind(row: &Row<'_>) -> rusqlite::Result<ActionKind> {
+    let name = row.get_ref(3)?.as_str()?;
+    let accession_number = row
+        .get_ref(4)?
+        .as_str_or_null()?
+        .and_then(|text| AccessionNumber::try_from(text).ok());
+    let detail: serde_json::Value = serde_json::from_str(row.get_ref(5)?.as_str()?)
+        .map_err(|_| odd(5, "detail of an action"))?;
+    if let Some(word) = name.strip_prefix("procedure-") {
+        let dataset: Option<Vec<u8>> = row.get(6)?;
+        return procedure(word, &detail, dataset.unwrap_or_default())
+            .ok_or_else(|| odd(5, "procedure step"));
+    }
+    if let Some(word) = name.strip_prefix("outbox-") {
+        let command = OutboxCommand::from_name(word);
+        let found = command.zip(detail.as_i64());
+        return found
+            .map(|(command, message_id)| ActionKind::Outbox {
+                message_id,
+                command,
+            })
+            .ok_or_else(|| odd(3, "outbox command"));
+    }
+    let steps = [
+        OrderStep::Arrived,
+        OrderStep::Ready,
+        OrderStep::Started,
+        OrderStep::Completed,
+        OrderStep::Discontinued,
+        OrderStep::Rescheduled,
+        OrderStep::StudyArriving,
+        OrderStep::StudyArrived,
+        OrderStep::Read,
+        OrderStep::Final(serde_json::from_value(detail).map_err(|_| odd(5, "final report"))?),
+        OrderStep::Printed,
+    ];
+    let step = steps.into_iter().find(|step| step.as_str() == name);
+    accession_number
+        .zip(step)
+        .map(|(accession_number, step)| ActionKind::Order {
+            accession_number,
+            step,
+        })
+        .ok_or_else(|| odd(3, "order step"))
+}
+
+fn procedure(word: &str, detail: &serde_json::Value, dataset: Vec<u8>) -> Option<ActionKind> {
+    let text = |name: &str| detail.get(name)?.as_str().map(str::to_owned);
+    let switch = |name: &str| detail.get(name).and_then(serde_json::Value::as_bool);
+    let accession_numbers = detail
+        .get("accession_numbers")?
+        .as_array()?
+        .iter()
+        .map(|number| AccessionNumber::try_from(number.as_str()?).ok())
+        .collect::<Option<_>>()?;
+    Some(ActionKind::Procedure(Procedure {
+        sop_instance_uid: text("sop_instance_uid")?,
+        create: switch("create")?,
+        state: match word {
+            "started" => ProcedureState::InProgress,
+            "completed" => ProcedureState::Completed,
+            "discontinued" => ProcedureState::Discontinued,
+            _ => return None,
+        },
+        station_ae_title: text("station_ae_title")?,
+        study_instance_uid: text("study_instance_uid"),
+        accession_numbers,
+        dataset,
+        reschedule_discontinued: switch("reschedule_discontinued")?,
+    }))
+}

@@ -1,0 +1,305 @@
+//! [`Rebuild`]: a database made from a log alone, and where it differs from the one that was kept.
+
+use std::cmp::Ordering;
+use std::path::Path;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Rows};
+
+use super::apply::Writer;
+use super::log::Log;
+use super::{connect, embedded, make_directory, make_private};
+use crate::error::StoreError;
+use crate::work::Work;
+
+/// Most differences that are told one by one.
+const TOLD_MAX: usize = 1_000;
+
+/// A table, the columns that its rows are ordered and found by, how a row is called that differs,
+/// and columns that the log does not decide.
+struct Table {
+    name: &'static str,
+    key: &'static [&'static str],
+    called: &'static str,
+    ignored: &'static [&'static str],
+}
+
+const fn table(
+    name: &'static str,
+    key: &'static [&'static str],
+    called: &'static str,
+    ignored: &'static [&'static str],
+) -> Table {
+    Table {
+        name,
+        key,
+        called,
+        ignored,
+    }
+}
+
+/// Patients are called by the entry that changed them last: their ids are theirs.
+const TABLES: [Table; 11] = [
+    // A resent message leaves nothing but this count.
+    table("messages", &["id"], "id", &["retransmissions"]),
+    table("actions", &["id"], "id", &[]),
+    table("deliveries", &["id"], "id", &[]),
+    table(
+        "message_counts",
+        &["direction", "message_code"],
+        "message_code",
+        &[],
+    ),
+    table("orders", &["accession_number"], "accession_number", &["id"]),
+    table(
+        "cancelled_orders",
+        &["accession_number"],
+        "accession_number",
+        &[],
+    ),
+    table(
+        "reports",
+        &["accession_number", "version"],
+        "accession_number",
+        &[],
+    ),
+    table("patients", &["patient_id"], "updated_by", &[]),
+    table("changes", &["entry_id", "id"], "entry_id", &["id"]),
+    table("outbox", &["message_id"], "message_id", &[]),
+    table(
+        "procedure_steps",
+        &["sop_instance_uid"],
+        "sop_instance_uid",
+        &[],
+    ),
+];
+
+/// Where the kept and the rebuilt database differ.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Difference {
+    /// The log does not lead to a row that is kept.
+    #[error("{table} {row}: kept, but the log does not lead to it")]
+    Unexplained {
+        /// In which table.
+        table: &'static str,
+        /// Which one.
+        row: String,
+    },
+    /// The log leads to a row that is not kept.
+    #[error("{table} {row}: the log leads to it, but it is not kept")]
+    Missing {
+        /// In which table.
+        table: &'static str,
+        /// Which one.
+        row: String,
+    },
+    /// The log leads to another row than the one that is kept.
+    #[error("{table} {row}: kept otherwise than the log leads to it: {}", columns.join(", "))]
+    Other {
+        /// In which table.
+        table: &'static str,
+        /// Which one.
+        row: String,
+        /// What differs of it.
+        columns: Vec<String>,
+    },
+}
+
+/// All of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// How many rows were compared.
+    pub rows: u64,
+    /// How many of them differ.
+    pub different: u64,
+    /// The first thousand of these.
+    pub differences: Vec<Difference>,
+}
+
+impl Comparison {
+    fn note(&mut self, difference: Difference) {
+        self.different += 1;
+        if self.differences.len() < TOLD_MAX {
+            self.differences.push(difference);
+        }
+    }
+}
+
+/// A database that is being made from a log.
+#[derive(Debug)]
+pub struct Rebuild {
+    writer: Writer,
+    reader: Connection,
+}
+
+impl Rebuild {
+    /// An empty one in `directory`, which must not hold one yet.
+    ///
+    /// # Errors
+    ///
+    /// A database is there already, or the directory cannot be written.
+    pub fn create(directory: &Path) -> Result<Self, StoreError> {
+        make_directory(directory)?;
+        let path = directory.join("medsynapse.db");
+        if path.exists() {
+            return Err(StoreError::File {
+                path: path.display().to_string(),
+                message: "a database is there already; name an empty directory".into(),
+            });
+        }
+        make_private(&path)?;
+        let mut connection = connect(&path, false)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        embedded::migrations::runner()
+            .run(&mut connection)
+            .map_err(|error| StoreError::Migration(error.to_string()))?;
+        // Should the power fail, the log is still there to begin anew from.
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        Ok(Self {
+            writer: Writer::new(connection)?,
+            reader: connect(&path, true)?,
+        })
+    }
+
+    /// Applies entries under the numbers that they have in the log.
+    ///
+    /// # Errors
+    ///
+    /// The database cannot be written.
+    pub fn apply(&mut self, entries: &[(i64, Work)]) -> Result<(), StoreError> {
+        self.writer.rebuild(entries)
+    }
+
+    /// Compares every row with the one that is kept.
+    ///
+    /// # Errors
+    ///
+    /// One of the databases cannot be read.
+    pub fn compare(&self, log: &Log) -> Result<Comparison, StoreError> {
+        let mut comparison = Comparison::default();
+        for table in &TABLES {
+            compare(table, &log.connection, &self.reader, &mut comparison)?;
+        }
+        Ok(comparison)
+    }
+}
+
+fn compare(
+    table: &Table,
+    kept: &Connection,
+    rebuilt: &Connection,
+    comparison: &mut Comparison,
+) -> Result<(), StoreError> {
+    let columns: Vec<String> = kept
+        .prepare("SELECT name FROM pragma_table_info(?1)")?
+        .query_map([table.name], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let sql = format!(
+        "SELECT {}, {}, {} FROM {} ORDER BY {}",
+        table.called,
+        table.key.join(", "),
+        columns.join(", "),
+        table.name,
+        table.key.join(", ")
+    );
+    let (mut left, mut right) = (kept.prepare(&sql)?, rebuilt.prepare(&sql)?);
+    let width = 1 + table.key.len() + columns.len();
+    let (mut left, mut right) = (left.query([])?, right.query([])?);
+    // Rows of `changes` have no name of their own: the n-th one of an entry is the n-th one.
+    let key = if table.name == "changes" {
+        1..2
+    } else {
+        1..1 + table.key.len()
+    };
+    let (mut a, mut b) = (next(&mut left, width)?, next(&mut right, width)?);
+    loop {
+        let order = match (&a, &b) {
+            (None, None) => return Ok(()),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(a), Some(b)) => by_key(a.get(key.clone()), b.get(key.clone())),
+        };
+        comparison.rows += 1;
+        let name = |row: &Option<Vec<Value>>| {
+            let called = row.as_ref().and_then(|row| row.first());
+            called.map_or_else(String::new, shown)
+        };
+        match order {
+            Ordering::Less => {
+                comparison.note(Difference::Unexplained {
+                    table: table.name,
+                    row: name(&a),
+                });
+                a = next(&mut left, width)?;
+            }
+            Ordering::Greater => {
+                comparison.note(Difference::Missing {
+                    table: table.name,
+                    row: name(&b),
+                });
+                b = next(&mut right, width)?;
+            }
+            Ordering::Equal => {
+                let from = 1 + table.key.len();
+                let pairs = columns.iter().zip(
+                    a.iter()
+                        .flatten()
+                        .skip(from)
+                        .zip(b.iter().flatten().skip(from)),
+                );
+                let differ: Vec<String> = pairs
+                    .filter(|(column, (kept, rebuilt))| {
+                        // Columns that came with a later version are empty in older rows.
+                        let unknown = **kept == Value::Null && *column == "effect";
+                        kept != rebuilt && !unknown && !table.ignored.contains(&column.as_str())
+                    })
+                    .map(|(column, _)| column.clone())
+                    .collect();
+                if !differ.is_empty() {
+                    comparison.note(Difference::Other {
+                        table: table.name,
+                        row: name(&a),
+                        columns: differ,
+                    });
+                }
+                a = next(&mut left, width)?;
+                b = next(&mut right, width)?;
+            }
+        }
+    }
+}
+
+fn next(rows: &mut Rows<'_>, width: usize) -> Result<Option<Vec<Value>>, StoreError> {
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let values = (0..width)
+        .map(|index| row.get(index))
+        .collect::<Result<_, _>>()?;
+    Ok(Some(values))
+}
+
+/// In the order of SQLite: keys are numbers or text.
+fn by_key(a: Option<&[Value]>, b: Option<&[Value]>) -> Ordering {
+    let pairs = a.into_iter().flatten().zip(b.into_iter().flatten());
+    for (a, b) in pairs {
+        let order = match (a, b) {
+            (Value::Integer(a), Value::Integer(b)) => a.cmp(b),
+            (Value::Text(a), Value::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+            _ => Ordering::Equal,
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+    Ordering::Equal
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Integer(number) => number.to_string(),
+        // Log injection: nothing of a stranger's but letters, digits and signs.
+        Value::Text(text) => text.chars().filter(|c| !c.is_control()).take(64).collect(),
+        _ => String::new(),
+    }
+}
