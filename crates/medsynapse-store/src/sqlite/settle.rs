@@ -106,7 +106,7 @@ fn keep_answer(
         .as_ref()
         .and_then(|message| Ack::parse(message).ok());
     let (code, text) = ack.map_or(("", String::new()), |ack| {
-        let text = String::from_utf8_lossy(ack.text).into_owned();
+        let text = String::from_utf8_lossy(&ack.text).into_owned();
         (ack.code.as_str(), text)
     });
     transaction
