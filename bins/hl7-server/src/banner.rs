@@ -86,6 +86,14 @@ pub(crate) fn banner(
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {name:<5} {address:<26} {note}");
     }
+    for settings in &config.destinations {
+        let (name, note) = (&settings.destination.name, settings.protection());
+        let _ = writeln!(
+            text,
+            "  {:<5} {:<26} {note}, as {name}",
+            "To", settings.address
+        );
+    }
     if !config.faults.plan.is_off() {
         let plan = config.faults.plan.summary();
         let _ = writeln!(

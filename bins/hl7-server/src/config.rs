@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::cli::{Options, ProfileName};
 use crate::faults::{FaultSettings, FaultsSection};
 use crate::guarding::{self, Guarding, JwtSection, RateSettings};
+use crate::outgoing::{self, DestinationSection, DestinationSettings};
 use crate::tls::TlsFiles;
 
 /// Where the data lies when nobody says.
@@ -35,6 +36,7 @@ pub(crate) struct Config {
     /// `mllp.allow`, as it was written.
     mllp_allow: Vec<String>,
     pub(crate) faults: FaultSettings,
+    pub(crate) destinations: Vec<DestinationSettings>,
     pub(crate) log: String,
     pub(crate) log_json: bool,
 }
@@ -51,6 +53,7 @@ struct File {
     web: WebSection,
     broker: BrokerSection,
     faults: FaultsSection,
+    destinations: Vec<DestinationSection>,
     log: LogSection,
 }
 
@@ -148,6 +151,7 @@ impl Config {
             api_keys: file.rest.api_keys,
             guarding,
             allowed_hosts: file.rest.allowed_hosts,
+            destinations: outgoing::read(file.destinations, &profile)?,
             mllp_server: mllp_server(&file.mllp, &profile)?,
             mllp_allow: file.mllp.allow,
             profile,
@@ -289,6 +293,10 @@ impl Config {
         set("log", "filter", self.log.as_str().into());
         set("log", "json", self.log_json.into());
         table.insert("faults".into(), self.faults.shown().into());
+        if !self.destinations.is_empty() {
+            let shown = self.destinations.iter().map(DestinationSettings::shown);
+            table.insert("destinations".into(), toml::Value::Array(shown.collect()));
+        }
         table.to_string()
     }
 }

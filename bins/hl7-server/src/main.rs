@@ -14,6 +14,7 @@ mod keys;
 mod log;
 mod metrics;
 mod observe;
+mod outgoing;
 mod replay;
 mod run;
 mod signals;

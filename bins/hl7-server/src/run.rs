@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::signals::Signals;
 use crate::tls::{Tls, TlsFiles};
-use crate::{demo, guarding, http, log, observe};
+use crate::{demo, guarding, http, log, observe, outgoing};
 
 /// How long MLLP messages in hand may take after the signal to stop.
 const MLLP_DRAIN: Duration = Duration::from_secs(4);
@@ -69,6 +69,11 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let settings = BrokerConfig {
         profile: config.profile.clone(),
+        destinations: config
+            .destinations
+            .iter()
+            .map(|settings| settings.destination.clone())
+            .collect(),
         ..BrokerConfig::default()
     };
     let broker = Broker::start(store, settings, clock.clone()).context("starting the broker")?;
@@ -84,6 +89,7 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
 
     let stop = CancellationToken::new();
     let faults = config.faults.start()?;
+    let lanes = outgoing::start(&config.destinations, &broker, &clock, &stop)?;
     let Guards {
         access,
         keys,
@@ -124,6 +130,8 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         tracing::info!(%summary, "MLLP closed");
         rest.await.context("the REST server")?;
         web.await.context("the web server")?;
+        // Their last answers are still stored.
+        lanes.ended().await;
         close(&broker).await?;
         end(trail).await;
         anyhow::Ok(())

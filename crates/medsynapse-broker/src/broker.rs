@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, watch};
 use crate::clock::Clock;
 use crate::control_id::ControlIds;
 use crate::intake::{Closed, Intake, Outcome, Queue};
+use crate::outbox::Pulse;
 use crate::read::read;
 
 /// MSA-3 when the store could not take the message.
@@ -112,7 +113,7 @@ pub struct Broker {
     events: broadcast::Sender<Event>,
     outgoing: Arc<OutgoingSettings>,
     /// Counts whenever what waits for a destination may have changed.
-    outbox: watch::Receiver<u64>,
+    outbox: watch::Receiver<Pulse>,
 }
 
 impl std::fmt::Debug for Broker {
@@ -136,12 +137,15 @@ impl Broker {
     ) -> std::io::Result<Arc<Self>> {
         let (events, _) = broadcast::channel(config.event_backlog);
         let sender = events.clone();
-        let (moved, outbox) = watch::channel(0);
+        let (moved, outbox) = watch::channel(Pulse::default());
         let intake = Intake::start(Arc::clone(&store), move |work, done| {
             tell(&sender, done);
-            if matches!(work, Work::Action(_)) {
+            if let Work::Action(action) = work {
                 // Something may wait now, or wait no more.
-                moved.send_modify(|count: &mut u64| *count = count.wrapping_add(1));
+                moved.send_modify(|pulse| match action.kind {
+                    ActionKind::Outbox { .. } => pulse.commands = pulse.commands.wrapping_add(1),
+                    _ => pulse.queued = pulse.queued.wrapping_add(1),
+                });
             }
         })?;
         let responder = &config.profile.responder;
@@ -251,7 +255,7 @@ impl Broker {
     }
 
     /// Changes whenever what waits for a destination may have changed.
-    pub fn outbox_changes(&self) -> watch::Receiver<u64> {
+    pub fn outbox_changes(&self) -> watch::Receiver<Pulse> {
         self.outbox.clone()
     }
 

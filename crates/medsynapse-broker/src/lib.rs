@@ -7,6 +7,7 @@ mod faults;
 mod intake;
 mod meters;
 mod mllp;
+mod outbox;
 mod read;
 mod replay;
 
@@ -19,4 +20,5 @@ pub use faults::{
 pub use intake::Queue;
 pub use medsynapse_store::{Event, EventKind};
 pub use mllp::MllpHandler;
+pub use outbox::{LaneConfig, LanePhase, LaneSource, LaneStatus, Outbox, Pulse};
 pub use replay::{Replayed, replay};

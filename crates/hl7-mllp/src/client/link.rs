@@ -87,7 +87,7 @@ impl<D: Dial> Link<D> {
         self.keep(client, ended).await
     }
 
-    async fn dial(&self) -> Result<Client<D::Io>, ExchangeError> {
+    async fn dial(&mut self) -> Result<Client<D::Io>, ExchangeError> {
         let stream = self.dialer.dial(&self.config).await?;
         let client = Client::over(stream, self.config.clone());
         Ok(client.correlated_by(Arc::clone(&self.correlate)))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use medsynapse::{AccessionNumber, Attribute, Preset, Profile};
 use medsynapse_broker::{Answer, Broker, BrokerConfig, ManualClock, Origin};
-use medsynapse_store::{OrderRecord, SqliteStore, Store, StoredMessage, Transport};
+use medsynapse_store::{Destination, OrderRecord, SqliteStore, Store, StoredMessage, Transport};
 use tempfile::TempDir;
 
 pub(crate) struct Bed {
@@ -43,9 +43,26 @@ impl Bed {
         Self::over(store, profile, directory)
     }
 
+    /// One that tells these destinations.
+    pub(crate) fn telling(destinations: Vec<Destination>) -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+        Self::complete(store, Profile::default(), destinations, directory)
+    }
+
     pub(crate) fn over(store: Arc<dyn Store>, profile: Profile, directory: TempDir) -> Self {
+        Self::complete(store, profile, Vec::new(), directory)
+    }
+
+    pub(crate) fn complete(
+        store: Arc<dyn Store>,
+        profile: Profile,
+        destinations: Vec<Destination>,
+        directory: TempDir,
+    ) -> Self {
         let config = BrokerConfig {
             profile,
+            destinations,
             ..BrokerConfig::default()
         };
         let clock = Arc::new(ManualClock::at(start_of_time()));
@@ -64,12 +81,13 @@ impl Bed {
     /// Stops the broker and starts another one over the same data.
     pub(crate) async fn restart(self) -> Self {
         let profile = self.broker.profile().clone();
+        let destinations = self.broker.destinations().to_vec();
         let broker = self.broker;
         tokio::task::spawn_blocking(move || broker.close())
             .await
             .unwrap();
         let store = Arc::new(SqliteStore::open(self.directory.path()).unwrap());
-        let next = Self::over(store, profile, self.directory);
+        let next = Self::complete(store, profile, destinations, self.directory);
         next.next.set(self.next.get());
         next
     }

@@ -3,10 +3,13 @@
 
 mod bed;
 mod faults;
+mod lanes;
 mod mllp;
 mod on_purpose;
 mod power;
+mod pretend;
 mod replay;
 mod retention;
 mod rules;
 mod slow;
+mod told;

@@ -168,7 +168,7 @@ CREATE TABLE changes (
     merged_into      TEXT,
     fields           TEXT    NOT NULL
 ) STRICT;
-CREATE INDEX changes_by_patient ON changes (patient_id);
+CREATE INDEX changes_by_patient ON changes (patient_id) WHERE accession_number IS NULL;
 CREATE INDEX changes_by_merge ON changes (merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX changes_by_accession ON changes (accession_number) WHERE accession_number IS NOT NULL;
 

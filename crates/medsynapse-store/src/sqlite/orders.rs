@@ -260,7 +260,11 @@ pub(super) fn patient(
         .collect::<Result<_, _>>()?;
     Ok(Some(PatientHistory {
         patient,
-        changes: changes(connection, "patient_id = ?1", id)?,
+        changes: changes(
+            connection,
+            "patient_id = ?1 AND accession_number IS NULL",
+            id,
+        )?,
         merged: merged
             .iter()
             .filter_map(|id| PatientId::try_from(id.as_str()).ok())
