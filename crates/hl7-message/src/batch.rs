@@ -1,5 +1,6 @@
 //! Many messages in one buffer: [`chunks`] cuts it, batch headers and trailers told apart.
 
+mod count;
 mod reader;
 mod search;
 
@@ -9,6 +10,7 @@ use core::ops::Range;
 use crate::error::ParseError;
 use crate::message::Message;
 
+pub use count::{BatchCount, BatchError};
 pub use reader::{ChunkBuf, ChunkReader, ReadError};
 use search::{Search, lead};
 
@@ -117,7 +119,8 @@ pub struct Chunks<'a> {
 /// Cuts a file, a batch or a capture of MLLP frames into messages.
 ///
 /// A chunk starts where a line starts with MSH, FHS, BHS, BTS or FTS and a
-/// delimiter; where a lone LF is data, a blank line has to stand before it, or a CR.
+/// delimiter, or is BTS or FTS alone; where a lone LF is data, a blank line has
+/// to stand before it, or a CR.
 /// Every byte of the buffer is in exactly one chunk, except white space,
 /// framing bytes and a byte order mark in front of one. What ends the lines of
 /// a message is decided by how its MSH ends, as in
@@ -201,6 +204,15 @@ mod tests {
             b"FHS|^~\\&\rBHS|^~\\&\rMSH|^~\\&|\rBTS|1\rFTS|1\r",
             &[
                 (FileHeader, 0),
+                (BatchHeader, 0),
+                (Message, 1),
+                (BatchTrailer, 0),
+                (FileTrailer, 0),
+            ],
+        );
+        check(
+            b"BHS|^~\\&\rMSH|^~\\&|\rBTS\r\nFTS",
+            &[
                 (BatchHeader, 0),
                 (Message, 1),
                 (BatchTrailer, 0),

@@ -162,6 +162,17 @@ impl<'i, 'a> Indexed<'i, 'a> {
     }
 
     /// Where each delimiter stands, ascending.
+    ///
+    /// ```
+    /// use hl7_message::{Index, Message};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS\rPID|1||77^^^HIS~88\r";
+    /// let message = Message::parse(bytes)?;
+    /// let mut index = Index::new();
+    /// let delimiters = index.of(&message).delimiters();
+    /// assert!(delimiters.iter().all(|&at| b"|^~&".contains(&bytes[at as usize])));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const fn delimiters(&self) -> &'i [u32] {
         self.marks
     }
@@ -169,6 +180,17 @@ impl<'i, 'a> Indexed<'i, 'a> {
     /// Every leaf in order, empty ones included; MSH-1 and MSH-2 are one leaf each.
     ///
     /// A place that is not asked for is not counted.
+    ///
+    /// ```
+    /// use hl7_message::{Index, Message};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS\rPID|1||77^^^HIS~88\r";
+    /// let message = Message::parse(bytes)?;
+    /// let mut index = Index::new();
+    /// let texts: Vec<_> = index.of(&message).leaves().map(|leaf| leaf.view.as_bytes()).collect();
+    /// assert_eq!(texts[..3], [&b"|"[..], b"^~\\&", b"RIS"]);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     #[inline]
     pub fn leaves(&self) -> Leaves<'i, 'a> {
         Leaves {
@@ -273,6 +295,17 @@ impl<'a> Leaf<'_, 'a> {
 
     /// Its full location; `None` in a segment whose name is no name, or beyond what a location
     /// can count. Counts the segments of that name: not for a loop over a long message.
+    ///
+    /// ```
+    /// use hl7_message::{Index, Message, loc};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS\rPID|1||77^^^HIS~88\r";
+    /// let message = Message::parse(bytes)?;
+    /// let mut index = Index::new();
+    /// let last = index.of(&message).leaves().last().unwrap();
+    /// assert_eq!(last.location(), Some(loc!("PID-3[2].1.1")));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn location(&self) -> Option<Location> {
         let id = self.segment()?.id()?;
         let before = self.message.segments().take(self.place.segment as usize);

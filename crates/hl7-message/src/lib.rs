@@ -39,7 +39,9 @@ pub use ack::{
     CommitOutcome, Convention, Decision, ErrorCondition, HeaderCheck, InvalidAck, Reply, Responder,
     Situation, UnknownAckCode, Verdict, is_acknowledgement, sequence,
 };
-pub use batch::{Chunk, ChunkBuf, ChunkKind, ChunkReader, Chunks, ReadError, chunks};
+pub use batch::{
+    BatchCount, BatchError, Chunk, ChunkBuf, ChunkKind, ChunkReader, Chunks, ReadError, chunks,
+};
 #[cfg(feature = "charset")]
 pub use charset::{Charset, InvalidBytes, Transcoded, Undecodable, Unencodable, UnknownCharset};
 pub use diagnostic::{Diagnostic, DiagnosticKind, StrictError};

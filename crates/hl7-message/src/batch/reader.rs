@@ -492,7 +492,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_cut_gives_what_the_slice_gives(
-            file in "(MSH\\||FHS\\||BTS\\||[a-c|]|\r|\n|\r\n|\x0B|\x1C| |\u{FEFF}){0,40}",
+            file in "(MSH\\||FHS\\||BTS\\||BTS|FTS|[a-c|]|\r|\n|\r\n|\x0B|\x1C| |\u{FEFF}){0,40}",
             sizes in proptest::collection::vec(1..9_usize, 1..6),
             max in 0..60_usize,
         ) {

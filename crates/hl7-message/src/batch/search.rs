@@ -151,18 +151,22 @@ pub(super) fn lead_so_far(bytes: &[u8], all: bool) -> (usize, bool) {
 }
 
 fn kind_of(line: &[u8]) -> ChunkKind {
-    let [a, b, c, delimiter, ..] = line else {
+    let [a, b, c, rest @ ..] = line else {
         return ChunkKind::Other;
     };
-    if !delimiter.is_ascii_punctuation() {
-        return ChunkKind::Other;
-    }
-    match &[*a, *b, *c] {
+    let kind = match &[*a, *b, *c] {
         b"MSH" => ChunkKind::Message,
         b"FHS" => ChunkKind::FileHeader,
         b"BHS" => ChunkKind::BatchHeader,
         b"BTS" => ChunkKind::BatchTrailer,
         b"FTS" => ChunkKind::FileTrailer,
+        _ => return ChunkKind::Other,
+    };
+    let trailer = matches!(kind, ChunkKind::BatchTrailer | ChunkKind::FileTrailer);
+    match rest.first() {
+        Some(delimiter) if delimiter.is_ascii_punctuation() => kind,
+        // All fields of a trailer may be left out.
+        None | Some(b'\r' | b'\n') if trailer => kind,
         _ => ChunkKind::Other,
     }
 }

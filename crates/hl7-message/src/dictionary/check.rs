@@ -46,10 +46,23 @@ pub struct Checks {
 
 impl Checks {
     /// Everything, as severe as it is; at most 1,000 diagnostics.
+    ///
+    /// ```
+    /// use hl7_message::dictionary::{Checks, Severity};
+    /// assert_eq!(Checks::STRICT, Checks::at_most(Severity::Error));
+    /// ```
     pub const STRICT: Self = Self::at_most(Severity::Error);
 
     /// Everything, for information: a [`Severity::Note`] each. For systems that are known to
     /// depart from the standard; at most 1,000 diagnostics.
+    ///
+    /// ```
+    /// use hl7_message::{Message, dictionary::{Checks, Severity, check}};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS\rPID|1\r")?;
+    /// assert!(check(&message, Checks::RELAXED).iter().all(|d| d.severity == Severity::Note));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub const RELAXED: Self = Self::at_most(Severity::Note);
 
     /// Everything, nothing above `severity`.
