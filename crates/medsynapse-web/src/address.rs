@@ -19,3 +19,33 @@ pub(crate) fn order(accession_number: &str) -> String {
     encode(accession_number, &mut address);
     address
 }
+
+/// The address of the page of a patient.
+pub(crate) fn patient(id: &str) -> String {
+    let mut address = String::from("/patients/");
+    encode(id, &mut address);
+    address
+}
+
+/// An address with parameters; empty ones are left out.
+pub(crate) struct Address(String);
+
+impl Address {
+    pub(crate) fn to(path: &str) -> Self {
+        Self(path.to_owned())
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        if !value.is_empty() {
+            self.0.push(if self.0.contains('?') { '&' } else { '?' });
+            self.0.push_str(name);
+            self.0.push('=');
+            encode(value, &mut self.0);
+        }
+        self
+    }
+
+    pub(crate) fn done(self) -> String {
+        self.0
+    }
+}

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod act;
 mod address;
 mod app;
 mod assets;
@@ -12,10 +13,14 @@ mod error_page;
 mod events;
 mod generate;
 mod headers;
+mod history;
 mod line;
 mod list;
 mod names;
 mod order;
+mod orders;
+mod outbox;
+mod patient;
 mod reading;
 mod router;
 mod search;

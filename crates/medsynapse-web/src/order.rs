@@ -3,20 +3,27 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use medsynapse::map::Kind;
-use medsynapse::{AccessionNumber, OrderState, PersonName, Report, ReportFormat};
+use medsynapse::{AccessionNumber, Attribute, OrderState, PersonName, Report, ReportFormat};
 use medsynapse_broker::Clock;
 use medsynapse_store::{
-    MessageOrder, MessageQuery, MessageSummary, OrderRecord, Page, ReportRecord, Store, StoreError,
+    MessageOrder, MessageQuery, MessageSummary, OrderHistory, OrderRecord, Page, ReportRecord,
+    Store, StoreError,
 };
 
+use serde::Deserialize;
+
+use crate::act;
+use crate::address;
 use crate::app::{Frame, Shared};
 use crate::error_page::{error_page, render, unavailable};
+use crate::history::{Happened, happened, picture, stops};
 use crate::list::Row;
+use crate::orders::state_words;
 use crate::reading::read;
 use crate::search::{By, Search};
 use crate::text::{Piece, show_lines};
@@ -32,6 +39,11 @@ struct OrderPage {
     rows: Vec<Row>,
     /// How many messages there are beyond those that are shown, and where.
     more: Option<(String, String)>,
+    happened: Vec<Happened>,
+    picture: String,
+    said: Option<(&'static str, &'static str)>,
+    steps: Vec<(&'static str, &'static str)>,
+    patient_address: String,
 }
 
 struct OrderView {
@@ -65,11 +77,13 @@ struct Found {
     order: Option<OrderRecord>,
     report: Option<ReportRecord>,
     messages: Page<MessageSummary>,
+    history: OrderHistory,
 }
 
 pub(crate) async fn order(
     State(shared): State<Arc<Shared>>,
     accession: Result<Path<String>, PathRejection>,
+    after: Result<Query<After>, QueryRejection>,
 ) -> Response {
     let text = "Neither an order nor a message has this accession number.";
     let not_found = || error_page(&shared, StatusCode::NOT_FOUND, "No such order", text);
@@ -89,7 +103,11 @@ pub(crate) async fn order(
         Some(found) if found.order.is_none() && found.messages.total == 0 => not_found(),
         Some(found) => {
             let clock = shared.app.clock.as_ref();
-            render(&page(Frame::of(&shared.app), &accession, found, clock))
+            let mut page = page(Frame::of(&shared.app), &accession, found, clock);
+            page.said = after
+                .ok()
+                .and_then(|Query(after)| act::said(&after.outcome));
+            render(&page)
         }
     }
 }
@@ -105,6 +123,7 @@ fn find(store: &dyn Store, asked: &AccessionNumber, rows: u32) -> Result<Found, 
         order: store.order(asked)?,
         report: store.report(asked)?,
         messages: store.messages(&query)?,
+        history: store.order_history(asked)?.unwrap_or_default(),
     })
 }
 
@@ -116,6 +135,16 @@ fn page(frame: Frame, accession: &AccessionNumber, found: Found, clock: &dyn Clo
         page: 1,
         ..Search::default()
     };
+    let steps = found
+        .order
+        .as_ref()
+        .map_or(&[][..], |record| steps(record.order.state));
+    let steps = steps.to_vec();
+    let patient = found
+        .order
+        .as_ref()
+        .and_then(|record| record.order.attributes.get(Attribute::PatientId));
+    let patient_address = patient.map(address::patient).unwrap_or_default();
     OrderPage {
         frame,
         accession_number: accession.as_str().to_owned(),
@@ -128,19 +157,44 @@ fn page(frame: Frame, accession: &AccessionNumber, found: Found, clock: &dyn Clo
             .map(|message| Row::of(message, clock))
             .collect(),
         more: (more > 0).then(|| (grouped(more), all.address())),
+        happened: happened(&found.history, clock),
+        picture: picture(&stops(&found.history), clock),
+        said: None,
+        steps,
+        patient_address,
     }
+}
+
+/// The steps that a person can take an order to from a state.
+const fn steps(state: OrderState) -> &'static [(&'static str, &'static str)] {
+    match state {
+        OrderState::Scheduled => &[
+            ("arrived", "Patient arrived"),
+            ("started", "Start"),
+            ("completed", "Complete"),
+        ],
+        OrderState::Arrived => &[
+            ("ready", "Patient ready"),
+            ("started", "Start"),
+            ("completed", "Complete"),
+        ],
+        OrderState::Ready => &[("started", "Start"), ("completed", "Complete")],
+        OrderState::Started => &[("completed", "Complete"), ("discontinued", "Discontinue")],
+        OrderState::Discontinued => &[("rescheduled", "Schedule again")],
+        OrderState::Completed => &[("read", "Report read"), ("printed", "Report printed")],
+    }
+}
+
+/// What became of an action before this page.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct After {
+    #[serde(default)]
+    outcome: String,
 }
 
 fn order_view(record: &OrderRecord, clock: &dyn Clock) -> OrderView {
     let order = &record.order;
-    let (state, tone) = match order.state {
-        OrderState::Scheduled => ("Scheduled", "ok"),
-        OrderState::Arrived => ("Arrived", "ok"),
-        OrderState::Ready => ("Ready", "ok"),
-        OrderState::Started => ("Started", "ok"),
-        OrderState::Discontinued => ("Discontinued", "done"),
-        OrderState::Completed => ("Completed", "done"),
-    };
+    let (state, tone) = state_words(order.state);
     let attributes = order
         .attributes
         .iter()

@@ -11,8 +11,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::{Shared, WebApp};
 use crate::{
-    assets, check, convert, detail, error_page, events, generate, headers, list, order, send,
-    tools_api,
+    act, assets, check, convert, detail, error_page, events, generate, headers, list, order,
+    orders, outbox, patient, send, tools_api,
 };
 
 /// The pages.
@@ -28,6 +28,12 @@ pub fn router(app: WebApp) -> Router {
         .route("/", get(list::list))
         .route("/messages/{id}", get(detail::detail))
         .route("/orders/{accession}", get(order::order))
+        .route("/orders", get(orders::orders))
+        .route("/orders/{accession}/step", post(act::step))
+        .route("/patients/{id}", get(patient::patient))
+        .route("/outbox", get(outbox::outbox))
+        .route("/outbox/{id}", get(outbox::item))
+        .route("/outbox/{id}/{command}", post(act::outbox))
         .route("/send", get(send::editor).post(send::send))
         .route("/check", post(check::check))
         .route("/generate", get(generate::generate))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::DateTime;
 use medsynapse_broker::{Broker, BrokerConfig, ManualClock, MllpHandler, Origin};
 use medsynapse_http::AllowedHosts;
-use medsynapse_store::{SqliteStore, Transport};
+use medsynapse_store::{Destination, SqliteStore, Transport};
 use medsynapse_web::{WebApp, WebLimits, router};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -40,7 +40,11 @@ impl Bed {
             .unwrap()
             .to_utc();
         let clock = Arc::new(ManualClock::at(now));
-        let broker = Broker::start(store, BrokerConfig::default(), clock.clone()).unwrap();
+        let config = BrokerConfig {
+            destinations: vec![Destination::new("ris")],
+            ..BrokerConfig::default()
+        };
+        let broker = Broker::start(store, config, clock.clone()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);

@@ -8,3 +8,4 @@ mod list;
 mod live;
 mod order;
 mod tools;
+mod work;
