@@ -3,6 +3,7 @@
 pub mod combinators;
 pub mod dictionary;
 pub mod escape;
+pub mod guide;
 
 mod ack;
 mod batch;
