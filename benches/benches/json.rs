@@ -1,5 +1,5 @@
 //! How long it takes to write a message as raw JSON, beside what others would have to do: serde
-//! from the views of the message, and serde_json writing the same value from a tree of its own.
+//! from the views of the message, and `serde_json` writing the same value from a tree of its own.
 
 use std::hint::black_box;
 
