@@ -4,6 +4,7 @@
 //! MSH-10, MSH-15, MSH-16, MSA-1 and MSA-2.
 
 use bytes::Bytes;
+use memchr::memchr2;
 
 /// Tells a [`Client`](crate::client::Client) which answer belongs to which message.
 pub trait Correlate: Send + Sync {
@@ -151,9 +152,11 @@ impl Correlate for Hl7 {
     }
 
     fn acknowledgement<'a>(&self, frame: &'a [u8]) -> Option<Acknowledgement<'a>> {
-        let (separator, _) = header(frame)?;
-        let msa = segments(frame)
-            .skip(1)
+        let mut segments = segments(frame);
+        let [separator, ..] = *segments.next()?.strip_prefix(b"MSH")? else {
+            return None;
+        };
+        let msa = segments
             .find_map(|segment| segment.strip_prefix(b"MSA")?.strip_prefix(&[separator]))?;
         let mut fields = msa.split(|byte| *byte == separator);
         let code = fields.next().unwrap_or_default();
@@ -187,7 +190,14 @@ fn header(frame: &[u8]) -> Option<(u8, &[u8])> {
 }
 
 fn segments(frame: &[u8]) -> impl Iterator<Item = &[u8]> {
-    frame.split(|byte| matches!(byte, b'\r' | b'\n'))
+    let mut rest = Some(frame);
+    std::iter::from_fn(move || {
+        let unread = rest?;
+        let end = memchr2(b'\r', b'\n', unread);
+        let (segment, after) = unread.split_at(end.unwrap_or(unread.len()));
+        rest = end.and_then(|_| after.get(1..));
+        Some(segment)
+    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     time::timeout,
@@ -116,10 +116,12 @@ impl Unsent {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         if !self.bytes.is_empty() {
-            let written = tokio_util::io::poll_write_buf(writer.as_mut(), cx, &mut self.bytes);
-            if ready!(written)? == 0 {
+            // One piece: a plain write, which costs less than a gathering one.
+            let written = ready!(writer.as_mut().poll_write(cx, &self.bytes))?;
+            if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.bytes.advance(written);
             self.unflushed = true;
             if !self.bytes.is_empty() {
                 return Poll::Ready(Ok(()));

@@ -27,6 +27,8 @@ fn code_of(reply: &[u8]) -> &'static str {
     code.map_or(OTHER_CODE, code_name)
 }
 
+/// Steps of a busy connection between two looks at the signal.
+const SIGNAL_TURNS: u32 = 16;
 /// Answers gathered before they must leave; more than one answer may go out in one write.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
 
@@ -117,6 +119,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
         let signal = self.holding.signal().clone();
         let mut signalled = pin!(signal.cancelled());
         let mut told = false;
+        let mut turns = 0_u32;
         let mut timer = pin!(sleep_until(Instant::now()));
         loop {
             self.take_frames();
@@ -136,6 +139,7 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
                 return;
             }
             let unread = reading.then_some(&mut self.unread);
+            let mut signalled_now = false;
             tokio::select! {
                 biased;
                 progress = poll_fn(|cx| self.in_hand.poll_progress(cx)), if handling => {
@@ -151,10 +155,15 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
                         self.late(late);
                     }
                 }
-                () = &mut signalled, if !told => {}
+                () = &mut signalled, if !told => signalled_now = true,
             }
-            // The signal comes last above, and a busy connection may never get there.
-            if !told && signal.is_cancelled() {
+            // The signal comes last above, and a busy connection may never get there. Asking takes
+            // a lock.
+            turns = turns.wrapping_add(1);
+            if !told
+                && (signalled_now || turns.is_multiple_of(SIGNAL_TURNS))
+                && signal.is_cancelled()
+            {
                 told = true;
                 self.told();
             }
@@ -213,6 +222,10 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
 
     /// Takes a frame from what has been read, if there is one and room for it.
     fn take_frames(&mut self) {
+        if self.intake == Intake::Open && self.unread.capacity() == 0 {
+            self.holding.set(self.in_hand.waiting_bytes());
+            return;
+        }
         while self.intake != Intake::Over && self.has_room() {
             let junk_before = self.codec.junk_bytes();
             let event = match self.intake {
@@ -253,9 +266,10 @@ impl<H: Handler, S: AsyncRead + AsyncWrite + Unpin> Connection<H, S> {
         self.end.frames += 1;
         self.errors_in_row = 0;
         self.observer.frame_received(self.id, frame.len());
-        let received = Instant::now();
+        // Whole since the last read, even if there was no room for it until now.
+        let received = self.waits.silent_since;
         if self.in_hand.is_empty() {
-            self.waits.answer_since = received;
+            self.waits.answer_since = self.waits.answer_since.max(received);
         }
         let request = Request {
             frame,

@@ -29,8 +29,8 @@ type Panic = Box<dyn Any + Send>;
 type Waiting = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
 /// The first phase of one frame.
 type Accepting<P> = Pin<Box<dyn Future<Output = Result<P, Panic>> + Send>>;
-/// The second phase, or the panic of the first.
-type Pending<P> = Either<CatchUnwind<AssertUnwindSafe<P>>, Ready<Result<Answer, Panic>>>;
+/// The second phase, or what came of it at once.
+type Pending<P> = Either<Pin<Box<CatchUnwind<AssertUnwindSafe<P>>>>, Ready<Result<Answer, Panic>>>;
 
 /// Frames handed over and not answered, in the order in which they came.
 pub(super) struct InHand<H: Handler> {
@@ -204,10 +204,26 @@ impl<H: Handler> InHand<H> {
         {
             self.accepting = None;
             accepted = true;
-            self.pending.push_back(match result {
-                Ok(pending) => Either::Left(AssertUnwindSafe(pending).catch_unwind()),
+            let pending = match result {
+                Ok(pending) => {
+                    let mut pending = Box::pin(AssertUnwindSafe(pending).catch_unwind());
+                    // Most often the answer is there already, and nothing has to be queued.
+                    match pending.as_mut().poll(cx) {
+                        Poll::Ready(answer) => Either::Right(ready(answer)),
+                        Poll::Pending => Either::Left(pending),
+                    }
+                }
                 Err(panic) => Either::Right(ready(Err(panic))),
-            });
+            };
+            match pending {
+                Either::Right(answer) if self.pending.is_empty() => {
+                    if let Some(frame) = self.frames.pop_front() {
+                        let answered = self.answered(frame, answer.into_inner());
+                        return Poll::Ready(Progress::Answered(answered));
+                    }
+                }
+                pending => self.pending.push_back(pending),
+            }
         }
         if let Poll::Ready(Some(answer)) = self.pending.poll_next_unpin(cx)
             && let Some(frame) = self.frames.pop_front()

@@ -86,6 +86,9 @@ impl Holding {
     /// Notes that the connection now holds `bytes`.
     pub(super) fn set(&self, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        if self.account.bytes.load(Relaxed) == bytes {
+            return;
+        }
         let change = bytes - self.account.bytes.swap(bytes, Relaxed);
         if change != 0 && self.ledger.total.fetch_add(change, Relaxed) + change > self.ledger.limit
         {
