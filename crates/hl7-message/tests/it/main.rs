@@ -5,3 +5,4 @@ mod charsets;
 mod corpus;
 mod dictionary;
 mod properties;
+mod survives;
