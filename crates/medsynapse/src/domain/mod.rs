@@ -41,5 +41,5 @@ pub use reference::{members_table, schema};
 pub use request::Request;
 pub use show::{Dates, NotMapped, Options, from_message, warnings_json};
 pub use validate::{Issue, Severity, Source, Validation, validate};
-pub use view::order_json;
+pub use view::{order_json, report_json};
 pub use write::{Explain, Origin, to_message};

@@ -145,7 +145,7 @@ mod tests {
             json!(["A"]),
             json!({}),
             json!({"family": ""}),
-            json!({"famly": "A"}),
+            json!({"nick": "A"}),
             json!({"family": 1}),
             json!("1^2^3^4^5^6"),
         ] {

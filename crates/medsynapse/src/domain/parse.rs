@@ -45,7 +45,7 @@ impl Request {
     /// assert_eq!(request.form(), Form::Order);
     /// assert_eq!(request.text(Attribute::ScheduledProcedureStepDescription), Some("CT CHEST"));
     ///
-    /// let errors = Request::from_slice(br#"{"order": {"patient": {"id": 7}, "studdy": {}}}"#);
+    /// let errors = Request::from_slice(br#"{"order": {"patient": {"id": 7}, "studies": {}}}"#);
     /// let errors = errors.unwrap_err();
     /// assert_eq!(errors.problems()[0].json_pointer, "/order/patient/id");
     /// assert_eq!(errors.problems()[0].to_string(), "/order/patient/id is not text (PID-3.1)");

@@ -159,12 +159,12 @@ fn what_is_too_long() {
 #[test]
 fn unknown_members_are_refused() {
     refused(
-        &json!({"order": {"studdy": {}}}),
-        &["unknown-member /order/studdy -"],
+        &json!({"order": {"studies": {}}}),
+        &["unknown-member /order/studies -"],
     );
     refused(
-        &json!({"order": {}, "priorty": 1}),
-        &["unknown-member /priorty -"],
+        &json!({"order": {}, "urgency": 1}),
+        &["unknown-member /urgency -"],
     );
     refused(
         &json!({"patientId": "1", "study": "CT", "modality": "CT"}),

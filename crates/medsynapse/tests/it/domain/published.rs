@@ -46,7 +46,7 @@ fn what_the_schema_refuses() {
     for document in [
         json!({}),
         json!({"order": {"accessionNumber": ""}}),
-        json!({"order": {"studdy": {}}}),
+        json!({"order": {"studies": {}}}),
         json!({"order": {"patient": {"name": {}}}}),
         json!({"order": {"patient": {"weightKg": "70"}}}),
         json!({"order": {"patient": {"gender": "W"}}}),
