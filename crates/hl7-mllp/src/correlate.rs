@@ -83,6 +83,14 @@ pub struct Acknowledgement<'a> {
 }
 
 /// What an acknowledgement code says about the message.
+///
+/// ```
+/// use hl7_mllp::correlate::Verdict;
+///
+/// assert_eq!(Verdict::from_code(b"CA"), Some(Verdict::Accepted));
+/// assert_eq!(Verdict::from_code(b"AE"), Some(Verdict::Error));
+/// assert_eq!(Verdict::from_code(b"OK"), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// AA or CA.

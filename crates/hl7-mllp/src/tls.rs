@@ -29,6 +29,18 @@ use crate::{
 /// see the new certificate, those already open keep theirs.
 ///
 /// Clones share one configuration, so one clone serves and another one reloads.
+///
+/// ```
+/// use hl7_mllp::tls::{ServerTls, rustls};
+///
+/// # fn example(read: impl Fn() -> rustls::ServerConfig) {
+/// let tls = ServerTls::new(read());
+/// let serving = tls.clone(); // goes to `serve_tls`
+/// // The certificate was renewed on disk:
+/// tls.reload(read());
+/// # drop(serving);
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ServerTls(Arc<RwLock<Arc<rustls::ServerConfig>>>);
 

@@ -5,6 +5,20 @@ use std::time::Duration;
 use crate::{Framing, Limits};
 
 /// Every size and every wait of a client.
+///
+/// ```
+/// use std::time::Duration;
+/// use hl7_mllp::ClientConfig;
+///
+/// // A receiver that takes its time, and closes after every answer.
+/// let config = ClientConfig {
+///     first_byte_timeout: Duration::from_secs(120),
+///     answer_timeout: Duration::from_secs(180),
+///     one_message_per_connection: true,
+///     ..ClientConfig::default()
+/// };
+/// assert_eq!(config.connect_timeout, Duration::from_secs(10));
+/// ```
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
     /// Sizes of what is sent and of what is taken as an answer.

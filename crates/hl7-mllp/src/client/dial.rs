@@ -14,6 +14,22 @@ use crate::{
 };
 
 /// Makes connections to one receiver. [`TcpDialer`] is one; tests script others.
+///
+/// ```
+/// use hl7_mllp::{ClientConfig, ExchangeError, client::Dial};
+/// use tokio::net::UnixStream;
+///
+/// /// A receiver on this machine.
+/// struct Local(std::path::PathBuf);
+///
+/// impl Dial for Local {
+///     type Io = UnixStream;
+///
+///     async fn dial(&self, _: &ClientConfig) -> Result<UnixStream, ExchangeError> {
+///         UnixStream::connect(&self.0).await.map_err(ExchangeError::Connect)
+///     }
+/// }
+/// ```
 pub trait Dial: Send + Sync {
     /// The connection.
     type Io: AsyncRead + AsyncWrite + Send + Unpin;

@@ -110,6 +110,15 @@ impl fmt::Debug for Untold {
 
 impl ExchangeError {
     /// The frame that came and is no answer to the message, where one did.
+    ///
+    /// ```
+    /// use hl7_mllp::ExchangeError;
+    /// use hl7_mllp::client::Untold;
+    ///
+    /// let error = ExchangeError::WrongId(Untold("MSH|^~\\&|...".into()));
+    /// assert_eq!(format!("{error:?}"), "WrongId(12 bytes)");
+    /// assert_eq!(error.answer().unwrap(), "MSH|^~\\&|...");
+    /// ```
     pub const fn answer(&self) -> Option<&Bytes> {
         match self {
             Self::WrongId(answer)

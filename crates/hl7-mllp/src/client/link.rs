@@ -12,6 +12,38 @@ use crate::{
 
 /// A receiver, connected to when there is something to send. The connection is kept between
 /// messages as long as nothing casts doubt on it.
+///
+/// ```
+/// use hl7_mllp::{ClientConfig, Link, RetryPolicy};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), hl7_mllp::ExchangeError> {
+/// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+/// # let address = listener.local_addr().unwrap().to_string();
+/// # tokio::spawn(hl7_mllp::serve(
+/// #     listener,
+/// #     std::sync::Arc::new(hl7_mllp::handler_fn(|_| async {
+/// #         hl7_mllp::Answer::Reply("MSH|^~\\&|P||R||1||ACK|1|P|2.3\rMSA|AA|42|\r".into())
+/// #     })),
+/// #     Default::default(),
+/// #     std::sync::Arc::new(hl7_mllp::NoObserver),
+/// #     Default::default(),
+/// # ));
+/// let mut link = Link::new(address, ClientConfig::default());
+/// let report = b"MSH|^~\\&|PACS||RIS||1||ORU^R01|42|P|2.3\rOBR|1\r";
+/// let mut random = 1_u64; // take it from a real source
+/// let exchange = link
+///     .deliver(
+///         report,
+///         &RetryPolicy::default(),
+///         || { random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1); random },
+///         |failures, error| eprintln!("failure {failures} in a row: {error}"),
+///     )
+///     .await?;
+/// assert_eq!(exchange.verdict, hl7_mllp::correlate::Verdict::Accepted);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Link<D: Dial = TcpDialer> {
     dialer: D,
     config: ClientConfig,

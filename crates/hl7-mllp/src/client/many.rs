@@ -28,6 +28,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Sends all `frames` in order, up to `window` of them ahead of their answers, and returns one
     /// outcome for each. Answers are matched by id and may come in any order.
     ///
+    /// ```no_run
+    /// # async fn example(client: &mut hl7_mllp::Client, orders: &[Vec<u8>]) {
+    /// for (order, outcome) in orders.iter().zip(client.exchange_many(orders, 16).await) {
+    ///     if let Err(error) = outcome {
+    ///         println!("{} bytes not answered: {error}", order.len());
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
     /// The first failure ends it. The oldest message then outstanding, or the first not yet
     /// sent, gets its cause, the others outstanding
     /// [`Abandoned`](ExchangeError::Abandoned), and those never sent

@@ -9,6 +9,26 @@ use tokio::{
 };
 
 /// A source of connections. [`TcpListener`] is one; tests script others.
+///
+/// ```
+/// use std::{io, net::SocketAddr};
+/// use hl7_mllp::server::Listen;
+/// use tokio::{io::DuplexStream, sync::mpsc};
+///
+/// /// Connections that a test makes.
+/// struct Pipes(mpsc::UnboundedReceiver<DuplexStream>);
+///
+/// impl Listen for Pipes {
+///     type Io = DuplexStream;
+///
+///     async fn accept(&mut self) -> io::Result<(DuplexStream, SocketAddr)> {
+///         match self.0.recv().await {
+///             Some(pipe) => Ok((pipe, ([127, 0, 0, 1], 1).into())),
+///             None => std::future::pending().await,
+///         }
+///     }
+/// }
+/// ```
 pub trait Listen: Send {
     /// A connection as it comes in.
     type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;

@@ -6,6 +6,20 @@ use crate::{Framing, Limits, server::AddressRange};
 
 /// Every size and every wait of a server. The defaults suit a department; nothing is unbounded
 /// but the idle wait.
+///
+/// ```
+/// use std::time::Duration;
+/// use hl7_mllp::{Limits, ServerConfig};
+///
+/// let config = ServerConfig {
+///     limits: Limits { frame_bytes_max: 4 << 20, ..Limits::default() },
+///     idle_timeout: Some(Duration::from_secs(600)),
+///     allow: vec!["10.1.0.0/16".parse()?],
+///     ..ServerConfig::default()
+/// };
+/// assert_eq!(config.frame_deadline, Duration::from_secs(30));
+/// # Ok::<(), hl7_mllp::server::InvalidAddressRange>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
     /// Frame and junk sizes.

@@ -6,6 +6,22 @@ use crate::FrameError;
 
 /// Hears what happens on the links. Every method does nothing unless written; none may block.
 /// Nothing of a payload is ever passed in.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use hl7_mllp::{FrameError, Observer};
+///
+/// #[derive(Default)]
+/// struct Broken(AtomicU64);
+///
+/// impl Observer for Broken {
+///     fn frame_error(&self, connection: u64, error: &FrameError) {
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///         eprintln!("connection {connection}: {error}");
+///     }
+/// }
+/// # let _ = Broken::default();
+/// ```
 pub trait Observer: Send + Sync + 'static {
     /// A connection was accepted; with TLS, before its handshake.
     fn connection_opened(&self, _connection: u64, _peer: SocketAddr) {}
