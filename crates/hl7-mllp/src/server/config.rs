@@ -26,8 +26,10 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// How forgiving the decoder is.
     pub framing: Framing,
-    /// Recoverable framing errors in a row, without a good frame between them, after which the
-    /// link is closed. Default 8; 0 closes at the first.
+    /// Recoverable framing errors in a row, without a good frame between them, that the link
+    /// survives. Default 0: a broken frame gets no answer, since there is nothing to correlate one
+    /// with, and its sender learns of it because the link is closed. What
+    /// [`Framing::Tolerant`] understands is no error.
     pub frame_errors_max: u32,
     /// Connections open at once. Default 1,024. 1 refuses every second connection.
     pub connections_max: usize,
@@ -81,7 +83,7 @@ impl Default for ServerConfig {
         Self {
             limits: Limits::default(),
             framing: Framing::default(),
-            frame_errors_max: 8,
+            frame_errors_max: 0,
             connections_max: 1024,
             connections_per_address_max: 256,
             in_flight_max: 16,

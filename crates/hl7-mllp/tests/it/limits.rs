@@ -257,6 +257,26 @@ async fn failing_accepts_are_waited_out() {
 }
 
 #[tokio::test]
+async fn a_broken_frame_gets_no_answer_and_closes_the_link() {
+    for broken in [&b"\x0bMSH|half\x0b"[..], b"\x0bMSH|\x1c|half"] {
+        let (address, running) = on_tcp(acknowledging(), ServerConfig::default()).await;
+        let mut peer = TcpStream::connect(address).await.unwrap();
+        let sent = [&framed(&order("1")), broken, &framed(&order("2"))].concat();
+        peer.write_all(&sent).await.unwrap();
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).await.unwrap();
+        assert_eq!(
+            all,
+            framed(&ack("AA", "1")),
+            "what came whole before it is answered"
+        );
+        drop(peer);
+        let summary = running.stop().await;
+        assert_eq!((summary.frames, summary.frame_errors), (1, 1));
+    }
+}
+
+#[tokio::test]
 async fn a_recoverable_error_goes_on_and_too_many_close() {
     let config = ServerConfig {
         frame_errors_max: 2,

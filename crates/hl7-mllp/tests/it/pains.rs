@@ -376,6 +376,20 @@ async fn pain_09_commit_codes_are_answers_like_any_other() {
     }
 }
 
+#[tokio::test]
+async fn pain_09_an_answer_of_each_stage_is_given_and_understood() {
+    let handler = handler_fn(|request: Request| async move {
+        let id = id_of(&request.frame);
+        Answer::commit_then(ack("CA", &id), async move { Answer::Reply(ack("AA", &id)) })
+    });
+    let (address, _running) = on_tcp(handler, ServerConfig::default()).await;
+    let mut link = Link::new(address.to_string(), ClientConfig::default());
+    let enhanced = b"MSH|^~\\&|RIS|H|PACS|H|1||ORM^O01|1|P|2.3|||AL|AL\r";
+    let phases = link.submit_by_mode(enhanced).await.unwrap();
+    assert!(phases.may_be_forgotten());
+    assert_eq!(phases.verdict(), Some(Verdict::Accepted));
+}
+
 #[tokio::test(start_paused = true)]
 async fn pain_10_error_and_rejection_are_told_apart_and_neither_is_retried_unasked() {
     for (code, verdict) in [("AE", Verdict::Error), ("AR", Verdict::Rejected)] {
