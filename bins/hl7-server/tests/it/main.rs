@@ -5,6 +5,7 @@ mod crash;
 mod full;
 mod lifecycle;
 mod operations;
+mod outgoing;
 mod robust;
 mod security;
 mod senders;

@@ -371,3 +371,67 @@ async fn a_store_that_fails_at_its_nth_call_marks_nothing_falsely_and_loses_noth
         tokio::time::resume();
     }
 }
+
+/// Resident memory in KiB, where the system tells.
+fn resident_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// A RIS that is away for a day while so many messages gather: order, memory, speed.
+async fn away_for_a_day(count: u64) {
+    let (_directory, store) = stored().await;
+    let direct = Direct::new(store.clone());
+    let read = || ActionKind::Order {
+        accession_number: medsynapse::AccessionNumber::try_from("A1").unwrap(),
+        step: medsynapse_store::OrderStep::Read,
+    };
+    let ris = Ris::new([]);
+    tokio::time::pause();
+    ris.away_for(Duration::from_hours(24));
+    let mut running = start(&direct, &ris);
+    let before = resident_kib();
+    for first in (0..count).step_by(256) {
+        let numbers = first..count.min(first + 256);
+        let works: Vec<_> = numbers
+            .map(|number| crate::pretend::action(read(), number).into())
+            .collect();
+        assert!(store.apply(&works).iter().all(Result::is_ok));
+        tokio::time::sleep(Duration::from_mins(1)).await;
+    }
+    direct.tell("A1", count);
+    let depth = store.queue_depths().unwrap().remove(0);
+    assert_eq!(depth.queued, count + 1);
+    let gathered = resident_kib();
+    let status = running.status.borrow().clone();
+    assert!(status.alarm, "{status:?}");
+    let began = std::time::Instant::now();
+    tokio::time::sleep(Duration::from_hours(25)).await;
+    running.idle().await;
+    let (took_time, drained) = (began.elapsed(), resident_kib());
+    running.stopped().await;
+    let took = ris.took.lock().unwrap();
+    let expected: Vec<String> = (0..=count).map(|n| format!("M{n}")).collect();
+    assert!(*took == expected, "all of them, in order, each once");
+    assert!(store.queue_depths().unwrap().is_empty());
+    let rate = f64::from(u32::try_from(count).unwrap()) / took_time.as_secs_f64();
+    println!("{count} messages: {rate:.0}/s; RSS in KiB {before:?}, {gathered:?}, {drained:?}");
+    if let (Some(before), Some(gathered)) = (before, gathered) {
+        assert!(
+            gathered < before + 20 * 1024 + 16 * 1024,
+            "{before} {gathered}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_ris_that_is_away_for_a_day() {
+    away_for_a_day(1_000).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: 100,000 messages on a disk that syncs"]
+async fn a_ris_that_is_away_for_a_day_of_100_000_messages() {
+    away_for_a_day(100_000).await;
+}

@@ -5,6 +5,7 @@ mod bed;
 mod faults;
 mod lanes;
 mod mllp;
+mod model;
 mod on_purpose;
 mod power;
 mod pretend;

@@ -10,6 +10,8 @@ mod events;
 mod filter;
 mod log;
 mod message;
+#[cfg(test)]
+mod migration_tests;
 mod orders;
 mod outbox;
 mod plan;
