@@ -39,6 +39,8 @@ struct OrderPage {
     rows: Vec<Row>,
     /// How many messages there are beyond those that are shown, and where.
     more: Option<(String, String)>,
+    /// Which entries of the log are messages, and have a page.
+    messages: Vec<i64>,
     happened: Vec<Happened>,
     picture: String,
     said: Option<(&'static str, &'static str)>,
@@ -157,6 +159,12 @@ fn page(frame: Frame, accession: &AccessionNumber, found: Found, clock: &dyn Clo
             .map(|message| Row::of(message, clock))
             .collect(),
         more: (more > 0).then(|| (grouped(more), all.address())),
+        messages: found
+            .history
+            .messages
+            .iter()
+            .map(|message| message.id)
+            .collect(),
         happened: happened(&found.history, clock),
         picture: picture(&stops(&found.history), clock),
         said: None,

@@ -116,7 +116,10 @@ impl ItemRow {
             accession_number: item.accession_number,
             queued: Wall::of(item.queued_at, clock),
             tries: item.tries,
-            last: item.last_reason.unwrap_or_default(),
+            last: match item.last_reason.as_deref() {
+                Some("refused") => "connection refused".into(),
+                reason => reason.unwrap_or_default().to_owned(),
+            },
         }
     }
 }
@@ -276,7 +279,11 @@ fn try_view(one: Try, clock: &dyn Clock) -> TryView {
         millis: format!("{:.1}", one.took_micros as f64 / 1000.0),
         tone,
         outcome,
-        reason: one.reason,
+        reason: match (one.outcome, one.reason.as_str()) {
+            // Not to be taken for a refusal of the message.
+            (DeliveryOutcome::Failed, "refused") => "connection refused".into(),
+            _ => one.reason,
+        },
         answer: one
             .answer
             .as_deref()
