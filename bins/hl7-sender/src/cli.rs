@@ -38,6 +38,10 @@ Examples:
     hl7-sender --listen 2576 --answer AR,AA --save received
   Ask a broker about every rule of the conformance statement:
     hl7-sender --conformance localhost:2575 --report conformance.html
+  Play the modality that asks for its worklist and does the study:
+    hl7-sender modality worklist --station CT1
+    hl7-sender modality start ACC1
+    hl7-sender modality complete ACC1
 
 Exit codes:
   0 all accepted            1 some message not accepted   2 wrong options or input
@@ -382,6 +386,8 @@ pub(crate) enum Color {
 /// What the program does besides sending.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Play a modality: ask a worklist over DICOM, start and end what it shows.
+    Modality(Box<crate::modality::ModalityArgs>),
     /// Print the completion script of a shell.
     Completions {
         /// Which shell.

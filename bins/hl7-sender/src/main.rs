@@ -15,6 +15,7 @@ mod input;
 mod interrupt;
 mod link;
 mod listen;
+mod modality;
 mod outgoing;
 mod prepare;
 mod program;

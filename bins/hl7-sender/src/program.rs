@@ -11,7 +11,7 @@ use crate::{
     cli::{Cli, Color, Command},
     conformance,
     exit::Exit,
-    interrupt, listen, prepare,
+    interrupt, listen, modality, prepare,
     report::{self, BAD, Each, Reporter},
     send::{Outcome, Run},
     summary,
@@ -28,6 +28,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<Exit> {
         return runtime()?.block_on(conformance::run(cli, &cli.conformance, address));
     }
     match (&cli.command, cli.listen.listen) {
+        (Some(Command::Modality(args)), _) => runtime()?.block_on(modality::run(args)),
         (Some(command), _) => print(command).map(|()| Exit::Accepted),
         (None, Some(address)) => runtime()?.block_on(listen::listen(cli, address)),
         (None, None) => send(cli),
@@ -41,6 +42,7 @@ fn print(command: &Command) -> anyhow::Result<()> {
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut definition, "hl7-sender", &mut out);
         }
+        Command::Modality(_) => {}
         Command::Man => clap_mangen::Man::new(definition).render(&mut out)?,
     }
     let mut stdout = std::io::stdout().lock();

@@ -1,5 +1,7 @@
 //! The other side: a pretend modality, for tests and for people who try things out.
 
+mod performed;
+
 use std::time::Duration;
 
 use dicom_core::value::{DataSetSequence, PrimitiveValue, Value};
@@ -20,6 +22,10 @@ use crate::scp::message::{
 use crate::scp::wire::{PDU_BYTES_MAX, Wire};
 use crate::scp::{
     Deadlines, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, MessageError, WireError,
+};
+
+pub use performed::{
+    Moment, TINY_OBJECT_CLASS, derived_uid, keys_of_a_step, step_ended, step_started, tiny_object,
 };
 
 /// Why a modality gets no answer.

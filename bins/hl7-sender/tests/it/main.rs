@@ -11,6 +11,7 @@ mod http;
 mod inputs;
 mod listen;
 mod load;
+mod modality;
 mod peer;
 mod program;
 mod tls;
