@@ -13,18 +13,25 @@ pub(crate) struct Ports {
     pub(crate) mllp: SocketAddr,
     pub(crate) rest: SocketAddr,
     pub(crate) web: SocketAddr,
+    pub(crate) dicom: Option<SocketAddr>,
+    pub(crate) recorder: Option<SocketAddr>,
 }
 
 impl Ports {
     /// One line for programs.
     pub(crate) fn json(&self) -> String {
-        serde_json::json!({
+        let mut ports = serde_json::json!({
             "v": 1,
             "mllp": self.mllp.to_string(),
             "rest": self.rest.to_string(),
             "web": self.web.to_string(),
-        })
-        .to_string()
+        });
+        for (name, address) in [("dicom", self.dicom), ("recorder", self.recorder)] {
+            if let (Some(address), Some(ports)) = (address, ports.as_object_mut()) {
+                ports.insert(name.into(), address.to_string().into());
+            }
+        }
+        ports.to_string()
     }
 }
 
@@ -68,7 +75,28 @@ pub(crate) fn banner(
     let mut text = format!("Medsynapse PACS Broker {version}, profile {preset}\n\n");
     let web = format!("{}://{}", http(&guarding.web_tls), ports.web);
     let rest = format!("{}://{}", http(&guarding.rest_tls), ports.rest);
-    let rows = [
+    let dicom = |address: Option<SocketAddr>, title: &str| {
+        let Some(address) = address else {
+            return ("off".to_owned(), "no modality is answered".to_owned());
+        };
+        let how = match &config.dicom.tls {
+            None => "clear text",
+            Some(tls) if tls.client_ca.is_some() => "mutual TLS",
+            Some(_) => "TLS",
+        };
+        let callers = match config.dicom.scp.access.allowed_calling.len() {
+            0 => "any caller".to_owned(),
+            1 => "one caller".to_owned(),
+            many => format!("{many} callers"),
+        };
+        let what = format!("{how}, AE title {title}, {callers}");
+        (address.to_string(), protection(address, &what))
+    };
+    let worklist = dicom(ports.dicom, &config.dicom.scp.access.ae_title);
+    let recorder = ports
+        .recorder
+        .map(|address| dicom(Some(address), &config.dicom.recorder_ae_title));
+    let mut rows = vec![
         (
             "MLLP",
             ports.mllp.to_string(),
@@ -76,12 +104,14 @@ pub(crate) fn banner(
         ),
         ("REST", rest, protection(ports.rest, key)),
         ("Web", web, protection(ports.web, login)),
-        (
-            "Data",
-            data_dir.display().to_string(),
-            format!("{messages} messages, {orders} orders"),
-        ),
+        ("DICOM", worklist.0, worklist.1),
     ];
+    rows.extend(recorder.map(|(address, note)| ("Store", address, note)));
+    rows.push((
+        "Data",
+        data_dir.display().to_string(),
+        format!("{messages} messages, {orders} orders"),
+    ));
     for (name, address, note) in rows {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {name:<5} {address:<26} {note}");

@@ -85,6 +85,9 @@ pub(crate) struct Options {
     /// Address for the web pages.
     #[arg(long, global = true, value_name = "ADDR", env = "HL7_WEB")]
     pub(crate) web: Option<String>,
+    /// Address for DICOM: worklist, performed procedure steps, verification.
+    #[arg(long, global = true, value_name = "ADDR", env = "HL7_DICOM")]
+    pub(crate) dicom: Option<String>,
     /// How strictly messages are read.
     #[arg(long, global = true, value_name = "NAME", env = "HL7_PROFILE")]
     pub(crate) profile: Option<ProfileName>,

@@ -10,6 +10,7 @@ use medsynapse::{Preset, Profile};
 use serde::Deserialize;
 
 use crate::cli::{Options, ProfileName};
+use crate::dicom::{DicomSection, DicomSettings};
 use crate::faults::{FaultSettings, FaultsSection};
 use crate::guarding::{self, Guarding, JwtSection, RateSettings};
 use crate::outgoing::{self, DestinationSection, DestinationSettings};
@@ -37,6 +38,7 @@ pub(crate) struct Config {
     mllp_allow: Vec<String>,
     pub(crate) faults: FaultSettings,
     pub(crate) destinations: Vec<DestinationSettings>,
+    pub(crate) dicom: DicomSettings,
     pub(crate) log: String,
     pub(crate) log_json: bool,
 }
@@ -54,6 +56,7 @@ struct File {
     broker: BrokerSection,
     faults: FaultsSection,
     destinations: Vec<DestinationSection>,
+    dicom: DicomSection,
     log: LogSection,
 }
 
@@ -132,6 +135,7 @@ impl Config {
         };
         let profile = profile(options, &file.broker, file.profile)?;
         let guarding = guarding(&file)?;
+        let dicom = dicom(options, file.dicom, &profile)?;
         let mut config = Self {
             data_dir: options
                 .data_dir
@@ -156,6 +160,7 @@ impl Config {
             mllp_allow: file.mllp.allow,
             profile,
             faults: file.faults.settings()?,
+            dicom,
             log: options
                 .log
                 .clone()
@@ -297,8 +302,20 @@ impl Config {
             let shown = self.destinations.iter().map(DestinationSettings::shown);
             table.insert("destinations".into(), toml::Value::Array(shown.collect()));
         }
+        table.insert("dicom".into(), self.dicom.shown().into());
         table.to_string()
     }
+}
+
+/// What modalities meet.
+fn dicom(options: &Options, section: DicomSection, profile: &Profile) -> Result<DicomSettings> {
+    let listen = section.listen.as_deref();
+    let worklist = address("--dicom", options.dicom.as_deref(), "dicom", listen, 11112)?;
+    let recorder = section.recorder.as_ref().map(|recorder| {
+        let listen = recorder.listen.as_deref();
+        address("", None, "dicom.recorder", listen, 11113)
+    });
+    section.settings(worklist, recorder.transpose()?, profile.default_charset)
 }
 
 /// What guards the listeners.

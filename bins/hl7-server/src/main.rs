@@ -6,6 +6,7 @@ mod banner;
 mod cli;
 mod config;
 mod demo;
+mod dicom;
 mod faults;
 mod guarding;
 mod health;

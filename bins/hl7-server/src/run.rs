@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::signals::Signals;
 use crate::tls::{Tls, TlsFiles};
-use crate::{demo, guarding, http, log, observe, outgoing};
+use crate::{demo, dicom, guarding, http, log, observe, outgoing};
 
 /// How long MLLP messages in hand may take after the signal to stop.
 const MLLP_DRAIN: Duration = Duration::from_secs(4);
@@ -58,10 +58,13 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     let mllp = bind(config.mllp, "MLLP", "--mllp or mllp.listen").await?;
     let rest = bind(config.rest, "REST", "--rest or rest.listen").await?;
     let web = bind(config.web, "web", "--web or web.listen").await?;
+    let modalities = bind_dicom(config).await?;
     let ports = Ports {
         mllp: mllp.local_addr()?,
         rest: rest.local_addr()?,
         web: web.local_addr()?,
+        dicom: modalities.worklist(),
+        recorder: modalities.recorder(),
     };
 
     let store = open(config)?;
@@ -109,6 +112,8 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         tracing::warn!(address = %ports.mllp, "messages travel in the clear beyond this machine");
     }
     let mllp = take_messages(mllp, gates.mllp, faults, &broker, config, stop.clone());
+    let live = dicom::live(&broker, &config.dicom);
+    let modalities = dicom::start(modalities, &live, &config.dicom, &stop)?;
 
     if !options.quiet {
         let (messages, orders) = counts(&broker).await?;
@@ -130,6 +135,7 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         tracing::info!(%summary, "MLLP closed");
         rest.await.context("the REST server")?;
         web.await.context("the web server")?;
+        modalities.end().await?;
         // Their last answers are still stored.
         lanes.ended().await;
         close(&broker).await?;
@@ -339,6 +345,19 @@ async fn wait(broker: &Broker, signals: &mut Signals) -> Result<Reason> {
             Ok(Reason::StoreFailed(reason.unwrap_or_default()))
         }
     }
+}
+
+/// The listeners for modalities.
+async fn bind_dicom(config: &Config) -> Result<dicom::Listeners> {
+    let worklist = match config.dicom.worklist {
+        Some(address) => Some(bind(address, "DICOM", "--dicom or dicom.listen").await?),
+        None => None,
+    };
+    let recorder = match config.dicom.recorder {
+        Some(address) => Some(bind(address, "DICOM recorder", "dicom.recorder.listen").await?),
+        None => None,
+    };
+    Ok(dicom::Listeners::new(worklist, recorder))
 }
 
 async fn bind(address: SocketAddr, name: &str, setting: &str) -> Result<TcpListener> {

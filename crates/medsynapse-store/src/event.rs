@@ -108,6 +108,18 @@ pub enum EventKind {
         /// From where.
         peer: String,
     },
+    /// Something happened on the DICOM side.
+    Dicom {
+        /// What: `association.opened`, `association.refused`, `association.closed`,
+        /// `worklist.queried` or `worklist.mismatch`.
+        name: &'static str,
+        /// From where; empty where that does not matter.
+        peer: String,
+        /// The calling AE title.
+        calling: String,
+        /// More, in words; it names no patient.
+        detail: String,
+    },
 }
 
 /// What can become of an order.
@@ -181,6 +193,7 @@ impl EventKind {
             Self::ProcedureCompleted { .. } => "procedure.completed",
             Self::ConnectionOpened { .. } => "connection.opened",
             Self::ConnectionClosed { .. } => "connection.closed",
+            Self::Dicom { name, .. } => name,
         }
     }
 
@@ -208,7 +221,9 @@ impl EventKind {
             | Self::Report { entry_id, .. }
             | Self::ProcedureStarted { entry_id }
             | Self::ProcedureCompleted { entry_id } => Some(*entry_id),
-            Self::ConnectionOpened { .. } | Self::ConnectionClosed { .. } => None,
+            Self::ConnectionOpened { .. } | Self::ConnectionClosed { .. } | Self::Dicom { .. } => {
+                None
+            }
         }
     }
 }

@@ -5,6 +5,8 @@ mod convert;
 mod dataset;
 pub mod explain;
 mod item;
+#[cfg(feature = "broker")]
+pub mod live;
 mod moment;
 mod person;
 mod query;

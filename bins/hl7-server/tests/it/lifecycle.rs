@@ -103,7 +103,7 @@ async fn a_signal_at_the_first_moment_is_obeyed_and_not_suffered() {
 fn a_port_in_use_is_one_clear_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for flag in ["--mllp", "--rest", "--web"] {
+    for flag in ["--mllp", "--rest", "--web", "--dicom"] {
         let directory = TempDir::new().unwrap();
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hl7-server"));
         command
@@ -113,6 +113,8 @@ fn a_port_in_use_is_one_clear_line() {
                 "--rest",
                 "127.0.0.1:0",
                 "--web",
+                "127.0.0.1:0",
+                "--dicom",
                 "127.0.0.1:0",
             ])
             .arg("--data-dir")

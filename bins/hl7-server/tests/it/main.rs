@@ -10,3 +10,4 @@ mod robust;
 mod security;
 mod senders;
 mod server;
+mod worklist;

@@ -16,6 +16,8 @@ pub(crate) struct Server {
     pub(crate) mllp: SocketAddr,
     pub(crate) rest: String,
     pub(crate) web: String,
+    pub(crate) dicom: String,
+    pub(crate) recorder: Option<String>,
 }
 
 pub(crate) fn command(data_dir: &Path) -> Command {
@@ -46,6 +48,7 @@ fn command_at(shell: &[&str], data_dir: &Path, http: &str) -> Command {
         .arg("--data-dir")
         .arg(data_dir)
         .args(["--mllp", "127.0.0.1:0", "--rest", http, "--web", http])
+        .args(["--dicom", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
@@ -82,6 +85,8 @@ impl Server {
             mllp: address("mllp").parse().unwrap(),
             rest: format!("http://{}", address("rest")),
             web: format!("http://{}", address("web")),
+            dicom: address("dicom"),
+            recorder: ports["recorder"].as_str().map(str::to_owned),
             child,
         }
     }

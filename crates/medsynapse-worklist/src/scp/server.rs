@@ -48,6 +48,8 @@ pub struct ScpConfig {
     pub view: View,
     /// What single AE titles are shown.
     pub views: HashMap<String, View>,
+    /// An AE title without a view of its own is shown the steps that are scheduled for it alone.
+    pub own_steps: bool,
     /// How much at a time.
     pub limits: ScpLimits,
     /// How long things may take.
@@ -70,6 +72,7 @@ impl ScpConfig {
             services,
             view: View::default(),
             views: HashMap::new(),
+            own_steps: false,
             limits: ScpLimits::default(),
             deadlines: Deadlines::default(),
             drain: Duration::from_secs(4),
@@ -79,7 +82,14 @@ impl ScpConfig {
 
     /// What an AE title is shown.
     pub fn view(&self, calling: &str) -> View {
-        self.views.get(calling).unwrap_or(&self.view).clone()
+        if let Some(view) = self.views.get(calling) {
+            return view.clone();
+        }
+        let mut view = self.view.clone();
+        if self.own_steps {
+            view.stations = Some(vec![calling.to_owned()]);
+        }
+        view
     }
 }
 

@@ -1,0 +1,223 @@
+//! From an order over MLLP to the worklist of a modality, and what the modality says back.
+
+use dicom_core::value::PrimitiveValue;
+use dicom_core::{DataElement, VR};
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+use medsynapse_worklist::scp::StepStatus;
+use medsynapse_worklist::scu::{
+    Modality, Moment, Offer, TINY_OBJECT_CLASS, derived_uid, keys_of_a_step, step_ended,
+    step_started, tiny_object,
+};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use crate::server::{PATIENCE, Server, order};
+
+async fn modality(server: &Server) -> Modality<TcpStream> {
+    let offer = Offer::modality("CT1", "MEDSYNAPSE");
+    Modality::connect(&*server.dicom, &offer).await.unwrap()
+}
+
+/// The items of an accession number, or of all.
+async fn items(server: &Server, accession_number: &str) -> Vec<InMemDicomObject> {
+    let mut modality = modality(server).await;
+    let answers = modality
+        .find(&keys_of_a_step(accession_number))
+        .await
+        .unwrap();
+    assert!(answers.outcome.is_success(), "{:?}", answers.outcome);
+    modality.release().await.unwrap();
+    answers.items.into_iter().map(|(_, item)| item).collect()
+}
+
+fn text(item: &InMemDicomObject, tag: dicom_core::Tag) -> String {
+    let element = item.get(tag);
+    element
+        .map(|e| e.to_str().unwrap().into_owned())
+        .unwrap_or_default()
+}
+
+fn moment() -> Moment {
+    Moment {
+        date: "20230614".into(),
+        time: "132500".into(),
+    }
+}
+
+async fn send(server: &Server, message: &str) {
+    let mut client = server.client().await;
+    let answer = client.exchange(message.as_bytes()).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(answer.contains("MSA|AA|"), "{answer}");
+}
+
+/// The state of an order in the REST interface's own words is not asked: the worklist says it.
+async fn state(server: &Server, accession_number: &str) -> Option<String> {
+    let items = items(server, accession_number).await;
+    let step = items
+        .first()?
+        .get(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE)?;
+    Some(text(
+        &step.items()?[0],
+        tags::SCHEDULED_PROCEDURE_STEP_STATUS,
+    ))
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_is_on_the_worklist_at_once() {
+    let directory = TempDir::new().unwrap();
+    let server = Server::start(directory.path(), &[]);
+    assert!(items(&server, "").await.is_empty());
+    for number in 1..=20 {
+        send(&server, &order(number)).await;
+        let found = items(&server, &format!("A{number}")).await;
+        assert_eq!(found.len(), 1, "order {number}");
+        assert_eq!(text(&found[0], tags::PATIENT_NAME), "SMITH^JOHN");
+    }
+    let change = "MSH|^~\\&|RIS|H|PACS_APP|P|20230614||ADT^A08|C1|P|2.3\rEVN|A08\rPID|||P3||NEW^NAME||19800101|M\r";
+    send(&server, change).await;
+    assert_eq!(
+        text(&items(&server, "A3").await[0], tags::PATIENT_NAME),
+        "NEW^NAME"
+    );
+    let merge =
+        "MSH|^~\\&|RIS|H|PACS_APP|P|20230614||ADT^A40|C2|P|2.3\rEVN|A40\rPID|||P4\rMRG|P5\r";
+    send(&server, merge).await;
+    assert_eq!(text(&items(&server, "A5").await[0], tags::PATIENT_ID), "P4");
+    let cancel = order(6).replace("ORC|NW", "ORC|CA").replace("|M6|", "|C3|");
+    send(&server, &cancel).await;
+    assert!(items(&server, "A6").await.is_empty());
+    let complete = order(7).replace("ORC|NW", "ORC|CM").replace("|M7|", "|C4|");
+    send(&server, &complete).await;
+    assert!(items(&server, "A7").await.is_empty());
+    let moved = order(8)
+        .replace("20230614132030", "20230615080000")
+        .replace("|M8|", "|C5|");
+    send(&server, &moved).await;
+    let step = items(&server, "A8").await[0]
+        .get(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE)
+        .unwrap()
+        .items()
+        .unwrap()[0]
+        .clone();
+    assert_eq!(
+        text(&step, tags::SCHEDULED_PROCEDURE_STEP_START_DATE),
+        "20230615"
+    );
+    assert_eq!(items(&server, "").await.len(), 18);
+}
+
+#[tokio::test]
+async fn a_step_goes_through_its_life_also_over_a_restart() {
+    let directory = TempDir::new().unwrap();
+    let server = Server::start(directory.path(), &[]);
+    send(&server, &order(1)).await;
+    send(&server, &order(2)).await;
+    assert_eq!(state(&server, "A1").await.as_deref(), Some("SCHEDULED"));
+    let item = items(&server, "A1").await.remove(0);
+    let uid = derived_uid(&["test", "A1"]);
+    let started = step_started(&item, "CT1", &moment());
+    let mut ct = modality(&server).await;
+    assert!(ct.create_step(&uid, &started).await.unwrap().is_success());
+    assert_eq!(ct.create_step(&uid, &started).await.unwrap().status, 0x0111);
+    ct.release().await.unwrap();
+    assert_eq!(state(&server, "A1").await.as_deref(), Some("STARTED"));
+    server.kill();
+
+    let server = Server::start(directory.path(), &[]);
+    assert_eq!(state(&server, "A1").await.as_deref(), Some("STARTED"));
+    let mut ct = modality(&server).await;
+    let ended = step_ended(StepStatus::Completed, &moment());
+    assert!(ct.set_step(&uid, &ended).await.unwrap().is_success());
+    let late = ct.set_step(&uid, &ended).await.unwrap();
+    assert_eq!((late.status, late.error_id), (0x0110, Some(0xA506)));
+    let unknown = ct.set_step("1.2.3.4.5", &ended).await.unwrap();
+    assert_eq!(unknown.status, 0x0112);
+    assert_eq!(state(&server, "A1").await, None);
+    assert_eq!(state(&server, "A2").await.as_deref(), Some("SCHEDULED"));
+    server.signal("TERM");
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_step_that_was_not_scheduled_is_linked_by_its_study() {
+    let directory = TempDir::new().unwrap();
+    let server = Server::start(directory.path(), &[]);
+    send(&server, &order(1)).await;
+    let item = items(&server, "A1").await.remove(0);
+    let mut started = step_started(&item, "CT1", &moment());
+    let study = text(&item, tags::STUDY_INSTANCE_UID);
+    started.put(medsynapse_worklist::scu::sequence(
+        tags::SCHEDULED_STEP_ATTRIBUTES_SEQUENCE,
+        vec![vec![DataElement::new(
+            tags::STUDY_INSTANCE_UID,
+            VR::UI,
+            PrimitiveValue::from(study),
+        )]],
+    ));
+    let mut ct = modality(&server).await;
+    assert!(
+        ct.create_step("1.2.9", &started)
+            .await
+            .unwrap()
+            .is_success()
+    );
+    assert_eq!(state(&server, "A1").await.as_deref(), Some("STARTED"));
+    let ended = step_ended(StepStatus::Discontinued, &moment());
+    assert!(ct.set_step("1.2.9", &ended).await.unwrap().is_success());
+    assert_eq!(state(&server, "A1").await, None);
+}
+
+#[tokio::test]
+async fn a_study_whose_objects_stop_to_come_is_completed() {
+    let directory = TempDir::new().unwrap();
+    let config = directory.path().join("broker.toml");
+    std::fs::write(
+        &config,
+        "[dicom]\nstudy_idle_secs = 1\n[dicom.recorder]\nlisten = '127.0.0.1:0'\n",
+    )
+    .unwrap();
+    let server = Server::start(directory.path(), &["--config", config.to_str().unwrap()]);
+    send(&server, &order(1)).await;
+    let item = items(&server, "A1").await.remove(0);
+    let offer = Offer::storage("CT1", "MEDSYNAPSE_REC", TINY_OBJECT_CLASS);
+    let recorder = server.recorder.clone().unwrap();
+    let mut ct = Modality::connect(&*recorder, &offer).await.unwrap();
+    for n in 0..3 {
+        let uid = format!("1.2.3.{n}");
+        let object = tiny_object(&item, &uid, "1.2.3");
+        let stored = ct.store(TINY_OBJECT_CLASS, &uid, &object).await.unwrap();
+        assert!(stored.is_success(), "{stored:?}");
+    }
+    ct.release().await.unwrap();
+    assert_eq!(state(&server, "A1").await.as_deref(), Some("SCHEDULED"));
+    let began = std::time::Instant::now();
+    while state(&server, "A1").await.is_some() {
+        assert!(began.elapsed() < PATIENCE, "the study is never completed");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn ae_titles_are_shown_what_the_configuration_says() {
+    let directory = TempDir::new().unwrap();
+    let config = directory.path().join("broker.toml");
+    std::fs::write(
+        &config,
+        "[dicom]\nae_title = 'WL'\nallow = ['CT1', 'MR1']\n[[dicom.ae]]\ntitle = 'MR1'\nown_steps = true\n",
+    )
+    .unwrap();
+    let server = Server::start(directory.path(), &["--config", config.to_str().unwrap()]);
+    send(&server, &order(1)).await;
+    let count = async |calling: &str, called: &str| {
+        let offer = Offer::modality(calling, called);
+        let mut modality = Modality::connect(&*server.dicom, &offer).await.ok()?;
+        let answers = modality.find(&keys_of_a_step("")).await.unwrap();
+        Some(answers.items.len())
+    };
+    assert_eq!(count("CT1", "WL").await, Some(1));
+    assert_eq!(count("MR1", "WL").await, Some(0));
+    assert_eq!(count("CT2", "WL").await, None);
+    assert_eq!(count("CT1", "MEDSYNAPSE").await, None);
+}
