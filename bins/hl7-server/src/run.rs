@@ -1,7 +1,7 @@
 //! Puts the broker together, runs it, and takes it down in order.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +49,6 @@ pub(crate) fn run(config: &Config, options: &Options) -> Result<()> {
     runtime.block_on(serve(config, options))
 }
 
-#[expect(clippy::print_stdout, reason = "--print-ports asks for data")]
 async fn serve(config: &Config, options: &Options) -> Result<()> {
     let mut signals = Signals::listen().context("listening for signals")?;
     // Before anything that counts.
@@ -115,17 +114,7 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     let live = dicom::live(&broker, &config.dicom);
     let modalities = dicom::start(modalities, &live, &config.dicom, &stop)?;
 
-    if !options.quiet {
-        let (messages, orders) = counts(&broker).await?;
-        let keys = has_keys;
-        eprint!(
-            "{}",
-            banner(config, &ports, &data_dir, keys, messages, orders)
-        );
-    }
-    if options.print_ports {
-        println!("{}", ports.json());
-    }
+    announce(config, options, &ports, &data_dir, has_keys, &broker).await?;
 
     let reason = wait(&broker, &mut signals).await?;
     going_down.send_replace(true);
@@ -159,6 +148,29 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
              are on disk. Look at the disk, then start again"
         ),
     }
+}
+
+/// Says where everything is, once all of it is open.
+#[expect(clippy::print_stdout, reason = "--print-ports asks for data")]
+async fn announce(
+    config: &Config,
+    options: &Options,
+    ports: &Ports,
+    data_dir: &Path,
+    keys: bool,
+    broker: &Arc<Broker>,
+) -> Result<()> {
+    if !options.quiet {
+        let (messages, orders) = counts(broker).await?;
+        eprint!(
+            "{}",
+            banner(config, ports, data_dir, keys, messages, orders)
+        );
+    }
+    if options.print_ports {
+        println!("{}", ports.json());
+    }
+    Ok(())
 }
 
 /// Takes messages over MLLP until `stop`.

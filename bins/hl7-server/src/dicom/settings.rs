@@ -20,6 +20,10 @@ const RECORDER_AE_TITLE: &str = "MEDSYNAPSE_REC";
 /// As it is written in the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of a configuration file"
+)]
 pub(crate) struct DicomSection {
     pub(crate) enabled: Option<bool>,
     pub(crate) listen: Option<String>,
