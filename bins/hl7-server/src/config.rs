@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::cli::{Options, ProfileName};
 use crate::dicom::{DicomSection, DicomSettings};
 use crate::faults::{FaultSettings, FaultsSection};
+use crate::gateway::GatewaySection;
 use crate::guarding::{self, Guarding, JwtSection, RateSettings};
 use crate::outgoing::{self, DestinationSection, DestinationSettings};
 use crate::tls::TlsFiles;
@@ -32,6 +33,7 @@ pub(crate) struct Config {
     pub(crate) api_keys: Vec<String>,
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) guarding: Guarding,
+    pub(crate) gateway: GatewaySection,
     pub(crate) profile: Profile,
     pub(crate) mllp_server: hl7_mllp::ServerConfig,
     /// `mllp.allow`, as it was written.
@@ -52,6 +54,7 @@ struct File {
     insecure: bool,
     mllp: MllpSection,
     rest: RestSection,
+    gateway: GatewaySection,
     web: WebSection,
     broker: BrokerSection,
     faults: FaultsSection,
@@ -154,6 +157,7 @@ impl Config {
             insecure: options.insecure || file.insecure,
             api_keys: file.rest.api_keys,
             guarding,
+            gateway: file.gateway,
             allowed_hosts: file.rest.allowed_hosts,
             destinations: outgoing::read(file.destinations, &profile)?,
             mllp_server: mllp_server(&file.mllp, &profile)?,
@@ -197,6 +201,7 @@ impl Config {
         if self.api_keys.iter().any(|key| key.len() < 8) {
             bail!("rest.api_keys: a key has fewer than 8 characters; choose a longer one");
         }
+        self.gateway.check()?;
         if self.insecure {
             return Ok(());
         }
@@ -267,6 +272,13 @@ impl Config {
         set("rest", "allowed_hosts", self.allowed_hosts.clone().into());
         set("web", "listen", self.web.to_string().into());
         show_guarding(&self.guarding, &mut set);
+        // Names, numbers and texts are always TOML.
+        let gateway = toml::Value::try_from(&self.gateway);
+        set(
+            "",
+            "gateway",
+            gateway.unwrap_or(toml::Value::Table(toml::Table::new())),
+        );
         for (key, text) in [
             ("application", &profile.responder.application),
             ("facility", &profile.responder.facility),
@@ -712,6 +724,7 @@ mod tests {
                     requests_per_minute = 600\nallow = ['10.0.0.0/8', '::1']\n\
                     [rest.tls]\ncert = 'c.pem'\nkey = 'k.pem'\n\
                     [rest.jwt]\nissuer = 'i'\naudience = 'a'\njwks = 'keys.json'\n\
+                    [gateway]\nbroker = 'pacs:2575'\n[gateway.stations.CT]\nae_title = 'CT9'\n\
                     [mllp]\nidle_timeout_secs = 9\n";
         let shown = load(toml, Options::default()).unwrap().shown();
         assert!(!shown.contains("0123456789"));

@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod dicom;
 mod faults;
+mod gateway;
 mod guarding;
 mod health;
 mod http;

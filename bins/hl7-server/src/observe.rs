@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use hl7_mllp::server::{ConnectionEnd, Refusal};
 use hl7_mllp::{FrameError, Observer};
-use medsynapse_broker::{Broker, EventKind};
+use medsynapse_broker::{Broker, Clock as _, EventKind, SystemClock};
+use medsynapse_http::Connections;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 /// Tells the log, the metrics, and whoever listens to the broker's events.
 pub(crate) struct Links {
     broker: Arc<Broker>,
+    connections: Connections,
     open: Gauge,
     opened: Counter,
     frames: Counter,
@@ -22,9 +24,10 @@ pub(crate) struct Links {
 
 impl Links {
     /// The metrics must be installed by now.
-    pub(crate) fn new(broker: Arc<Broker>) -> Self {
+    pub(crate) fn new(broker: Arc<Broker>, connections: Connections) -> Self {
         Self {
             broker,
+            connections,
             open: gauge!("mllp_connections"),
             opened: counter!("mllp_connections_opened_total"),
             frames: counter!("mllp_frames_total"),
@@ -38,6 +41,8 @@ impl Links {
 impl Observer for Links {
     fn connection_opened(&self, connection: u64, peer: SocketAddr) {
         tracing::debug!(connection, %peer, "connection opened");
+        let now = SystemClock.now();
+        self.connections.opened(connection, peer.to_string(), now);
         self.open.increment(1.0);
         self.opened.increment(1);
         self.broker.publish(EventKind::ConnectionOpened {
@@ -46,6 +51,7 @@ impl Observer for Links {
     }
 
     fn connection_closed(&self, connection: u64, peer: SocketAddr, end: &ConnectionEnd) {
+        self.connections.closed(connection);
         let reason = end.reason.name();
         let (frames, errors, junk) = (end.frames, end.frame_errors, end.junk_bytes);
         if errors > 0 || junk > 0 {

@@ -12,7 +12,9 @@ use hl7_mllp::server::{Plain, serve_on};
 use medsynapse_broker::{
     Broker, BrokerConfig, Clock, Faults, FaultyHandler, FaultyUpgrade, MllpHandler, SystemClock,
 };
-use medsynapse_http::{Access, AllowedHosts, ApiKeys, App, Guard, Limits, Trail};
+use medsynapse_http::{
+    Access, AllowedHosts, ApiKeys, App, Connections, Gateway, Guard, Limits, Trail,
+};
 use medsynapse_store::{MessageQuery, SqliteStore, StoreError};
 use medsynapse_web::{WebApp, WebLimits};
 use tokio::net::TcpListener;
@@ -98,11 +100,14 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         gates,
     } = Guards::of(config, &ports, &stop)?;
     let (trail, has_keys) = (access.trail.clone(), !keys.is_empty());
+    let (going_down, told) = watch::channel(false);
     let app = App {
         metrics: Some(metrics.page(&broker, &faults)),
+        faults: Some(faults.clone()),
+        stop: told.clone(),
         ..gateway(config, &broker, clock, &ports, keys, access)
     };
-    let (going_down, told) = watch::channel(false);
+    let connections = app.connections.clone();
     let pages = pages(&app, told);
     let pages = guarded(medsynapse_web::router(pages), &app, &ports, config.insecure);
     let rest = http::serve(rest, medsynapse_http::router(app), gates.rest, stop.clone());
@@ -110,7 +115,14 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     if !ports.mllp.ip().is_loopback() && gates.mllp.is_none() {
         tracing::warn!(address = %ports.mllp, "messages travel in the clear beyond this machine");
     }
-    let mllp = take_messages(mllp, gates.mllp, faults, &broker, config, stop.clone());
+    let mllp = take_messages(
+        mllp,
+        gates.mllp,
+        faults,
+        (&broker, connections),
+        config,
+        stop.clone(),
+    );
     let live = dicom::live(&broker, &config.dicom);
     let modalities = dicom::start(modalities, &live, &config.dicom, &stop)?;
 
@@ -138,16 +150,7 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
             std::process::exit(INTERRUPTED);
         }
     }
-    match reason {
-        Reason::Signal(signal) => {
-            tracing::info!(signal, "stopped");
-            Ok(())
-        }
-        Reason::StoreFailed(reason) => bail!(
-            "the database can no longer be written ({reason}). Messages that were acknowledged \
-             are on disk. Look at the disk, then start again"
-        ),
-    }
+    reason.into_result()
 }
 
 /// Says where everything is, once all of it is open.
@@ -178,7 +181,7 @@ fn take_messages(
     listener: TcpListener,
     tls: Option<Tls>,
     faults: Faults,
-    broker: &Arc<Broker>,
+    (broker, connections): (&Arc<Broker>, Connections),
     config: &Config,
     stop: CancellationToken,
 ) -> JoinHandle<ServerSummary> {
@@ -188,7 +191,7 @@ fn take_messages(
         drain_deadline: MLLP_DRAIN,
         ..config.mllp_server.clone()
     };
-    let links = Arc::new(observe::Links::new(Arc::clone(broker)));
+    let links = Arc::new(observe::Links::new(Arc::clone(broker), connections));
     match tls {
         None => {
             let plain = FaultyUpgrade::new(Plain, faults);
@@ -303,6 +306,7 @@ fn gateway(
     } else {
         "http"
     };
+    let started = clock.now();
     App {
         broker: Arc::clone(broker),
         clock,
@@ -316,6 +320,10 @@ fn gateway(
             ..Limits::default()
         },
         metrics: None,
+        gateway: Gateway::new(config.gateway.settings(ports.mllp), started),
+        connections: Connections::default(),
+        faults: None,
+        stop: watch::channel(false).1,
         version: env!("CARGO_PKG_VERSION").into(),
     }
 }
@@ -346,6 +354,22 @@ async fn close(broker: &Arc<Broker>) -> Result<()> {
 enum Reason {
     Signal(&'static str),
     StoreFailed(String),
+}
+
+impl Reason {
+    /// How the program ends for this reason.
+    fn into_result(self) -> Result<()> {
+        match self {
+            Reason::Signal(signal) => {
+                tracing::info!(signal, "stopped");
+                Ok(())
+            }
+            Reason::StoreFailed(reason) => bail!(
+                "the database can no longer be written ({reason}). Messages that were acknowledged \
+             are on disk. Look at the disk, then start again"
+            ),
+        }
+    }
 }
 
 async fn wait(broker: &Broker, signals: &mut Signals) -> Result<Reason> {

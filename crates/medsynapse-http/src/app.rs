@@ -4,11 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use medsynapse_broker::{Broker, Clock};
+use medsynapse_broker::{Broker, Clock, Faults};
+
+use tokio::sync::watch;
 
 use crate::access::{Access, ApiKeys};
+use crate::gateway::Gateway;
 use crate::hosts::AllowedHosts;
 use crate::metrics::MetricsPage;
+use crate::operations::Connections;
 
 /// What the gateway is set up with.
 #[derive(Clone)]
@@ -27,6 +31,14 @@ pub struct App {
     pub access: Access,
     /// By which names the gateway may be called.
     pub hosts: AllowedHosts,
+    /// To whom it sends messages itself.
+    pub gateway: Gateway,
+    /// The MLLP connections that are open.
+    pub connections: Connections,
+    /// The faults that can be made, if any.
+    pub faults: Option<Faults>,
+    /// Becomes true when the server goes down: clients that listen are let go.
+    pub stop: watch::Receiver<bool>,
     /// How much is taken.
     pub limits: Limits,
     /// What `/api/v1/metrics` shows; `None`: there is no such route.

@@ -160,7 +160,7 @@ impl Parameters {
 }
 
 /// The message code that a person means: `orm` and `ORM^O01` are ORM.
-fn code(kind: &str) -> String {
+pub(crate) fn code(kind: &str) -> String {
     let code = kind
         .split('^')
         .next()

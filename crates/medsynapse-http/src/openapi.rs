@@ -13,7 +13,10 @@ use utoipa_axum::routes;
 
 use crate::access::{Needs, Scope, Table};
 use crate::app::App;
-use crate::{health, index, message_log, metrics, query, receive};
+use crate::v1::{events, messages, orders, outbox, patients, reports, socket};
+use crate::{
+    dictionary, health, index, message_log, metrics, new_order, operations, query, receive, tools,
+};
 
 const ABOUT: &str = "HL7 v2.3 for applications that speak JSON. Every message that comes in here \
     is received exactly as one that comes in over MLLP.";
@@ -24,6 +27,37 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(index::index))
         .routes(routes!(receive::receive))
         .routes(routes!(query::query))
+        .routes(routes!(new_order::create))
+        .routes(routes!(tools::parse))
+        .routes(routes!(tools::convert_forms))
+        .routes(routes!(tools::validate_message))
+        .routes(routes!(tools::generate))
+        .routes(routes!(tools::send))
+        .routes(routes!(dictionary::of_segment))
+        .routes(routes!(dictionary::of_field))
+        .routes(routes!(orders::orders))
+        .routes(routes!(orders::order, orders::update, orders::cancel))
+        .routes(routes!(orders::status))
+        .routes(routes!(reports::reports))
+        .routes(routes!(patients::patients))
+        .routes(routes!(patients::patient))
+        .routes(routes!(patients::studies))
+        .routes(routes!(messages::messages))
+        .routes(routes!(messages::message))
+        .routes(routes!(messages::ack))
+        .routes(routes!(messages::resend))
+        .routes(routes!(outbox::outbox))
+        .routes(routes!(outbox::entry))
+        .routes(routes!(outbox::command))
+        .routes(routes!(events::events))
+        .routes(routes!(socket::socket))
+        .routes(routes!(operations::connections))
+        .routes(routes!(operations::audit))
+        .routes(routes!(
+            operations::faults,
+            operations::set_faults,
+            operations::no_faults
+        ))
         .routes(routes!(message_log::list))
         .routes(routes!(message_log::one))
         .routes(routes!(message_log::types))

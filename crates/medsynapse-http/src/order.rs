@@ -90,7 +90,7 @@ pub(crate) fn order(record: &OrderRecord) -> Value {
         .into()
 }
 
-fn name(name: &PersonName) -> Value {
+pub(crate) fn name(name: &PersonName) -> Value {
     let parts = [
         ("family", &name.family),
         ("given", &name.given),

@@ -6,6 +6,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hl7_message::AckCode;
+use medsynapse::domain;
 use medsynapse_store::Note;
 use serde::Serialize;
 
@@ -37,8 +38,11 @@ pub(crate) struct Body {
     message_id: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     acknowledgment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    ack: Option<serde_json::Value>,
     #[serde(skip)]
-    ack_code: Option<AckCode>,
+    ack_code: Option<HeaderValue>,
 }
 
 /// Something that is wrong at a place in a message.
@@ -47,9 +51,18 @@ pub(crate) struct Body {
 pub struct ProblemAt {
     /// The place in HL7 terms.
     pub path: String,
+    /// The place in a JSON document (RFC 6901).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub json_pointer: Option<String>,
+    /// Which segment it is in, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment_index: Option<usize>,
     /// The place in bytes, where it is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub byte_offset: Option<usize>,
+    /// How many bytes it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length: Option<usize>,
     /// The number of table 0357, or the name of the warning.
     pub code: String,
     /// What is wrong.
@@ -60,10 +73,45 @@ impl From<Note> for ProblemAt {
     fn from(note: Note) -> Self {
         Self {
             path: note.path,
+            json_pointer: None,
+            segment_index: None,
+            length: None,
             byte_offset: note.offset,
             code: note.code,
             message: note.message,
         }
+    }
+}
+
+impl From<domain::Problem> for ProblemAt {
+    fn from(problem: domain::Problem) -> Self {
+        Self {
+            path: problem.path.map(|at| at.to_string()).unwrap_or_default(),
+            json_pointer: Some(problem.json_pointer),
+            segment_index: problem.segment_index,
+            byte_offset: problem.byte_offset,
+            length: problem.length,
+            code: problem.code.into(),
+            message: problem.message,
+        }
+    }
+}
+
+impl From<domain::Errors> for Problem {
+    fn from(errors: domain::Errors) -> Self {
+        let no_json = errors
+            .problems()
+            .first()
+            .is_some_and(|first| first.code == "syntax");
+        let (status, code) = if no_json {
+            (StatusCode::BAD_REQUEST, "malformed_json")
+        } else {
+            (StatusCode::UNPROCESSABLE_ENTITY, "unprocessable")
+        };
+        // It names places, never values.
+        let mut problem = Self::new(status, code, errors.to_string());
+        problem.0.hl7 = errors.into_iter().map(ProblemAt::from).collect();
+        problem
     }
 }
 
@@ -91,6 +139,7 @@ impl Problem {
             hl7: Vec::new(),
             message_id: None,
             acknowledgment: None,
+            ack: None,
             ack_code: None,
         }))
     }
@@ -107,9 +156,22 @@ impl Problem {
     }
 
     pub(crate) fn with_ack(mut self, code: AckCode, ack: String, message_id: Option<i64>) -> Self {
-        self.0.ack_code = Some(code);
+        self.0.ack_code = Some(HeaderValue::from_static(code.as_str()));
         self.0.acknowledgment = Some(ack);
         self.0.message_id = message_id;
+        self
+    }
+
+    /// As JSON.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(&self.0).unwrap_or_default()
+    }
+
+    /// What somebody else answered.
+    pub(crate) fn with_answer(mut self, code: &str, er7: String, ack: serde_json::Value) -> Self {
+        self.0.ack_code = HeaderValue::try_from(code).ok();
+        self.0.acknowledgment = Some(er7);
+        self.0.ack = Some(ack);
         self
     }
 
@@ -126,7 +188,6 @@ impl IntoResponse for Problem {
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, json);
         if let Some(code) = self.0.ack_code {
-            let code = HeaderValue::from_static(code.as_str());
             response.headers_mut().insert(HL7_ACK_CODE, code);
         }
         response

@@ -1,5 +1,6 @@
 //! `POST /api/hl7/query`: questions about patients, orders and reports.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -8,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use medsynapse::{AccessionNumber, PatientId};
-use medsynapse_store::{OrderRecord, StoreError};
+use medsynapse_store::{OrderRecord, StepQuery, StoreError};
 use serde_json::{Map, Value, json};
 
 use crate::access::OnWhom;
@@ -48,10 +49,11 @@ pub(crate) async fn query(
         Some("patient_studies") => patient_studies(&app, &question).await,
         Some("order") => Ok(one_order(&app, &question).await?.into_response()),
         Some("report") => Ok(one_report(&app, &question).await?.into_response()),
+        Some("worklist") => Ok(worklist(&app, &question).await?.into_response()),
         _ => Err(Problem::new(
             StatusCode::BAD_REQUEST,
             "unsupported_query_type",
-            "Unsupported query type: give patient_studies, order or report",
+            "Unsupported query type: give patient_studies, order, worklist or report",
         )),
     }
 }
@@ -126,5 +128,51 @@ async fn one_report(app: &App, question: &Map<String, Value>) -> Result<Json<Val
     })?;
     Ok(Json(
         json!({ "queryType": "report", "report": order::report(&record) }),
+    ))
+}
+
+/// The orders that are open for a station, the first to come first.
+async fn worklist(app: &App, question: &Map<String, Value>) -> Result<Json<Value>, Problem> {
+    let text = |name: &str| {
+        let text = question.get(name).and_then(Value::as_str);
+        text.filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let query = StepQuery {
+        station_ae_titles: text("aet").into_iter().collect(),
+        modalities: text("modality").into_iter().collect(),
+        scheduled_from: text("from"),
+        scheduled_to: text("to"),
+        patient_id: text("patientId"),
+        accession_number: text("accessionNumber"),
+    };
+    let digits = |text: &Option<String>| {
+        text.as_ref().is_none_or(|text| {
+            (4..=14).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    if !digits(&query.scheduled_from) || !digits(&query.scheduled_to) {
+        return Err(Problem::parameter(
+            "Invalid from or to: give 4 to 14 digits, for instance 20230614",
+        ));
+    }
+    let most = app.limits.page_entries_max as usize;
+    let found = read(app.broker.store(), move |store| {
+        let mut numbers = Vec::new();
+        store.scheduled_steps(&query, &mut |step| {
+            numbers.extend(step.accession_number());
+            if numbers.len() < most {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        let orders = numbers
+            .iter()
+            .filter_map(|number| store.order(number).transpose());
+        orders.collect::<Result<Vec<_>, StoreError>>()
+    });
+    let items: Vec<_> = found.await?.iter().map(order::order).collect();
+    Ok(Json(
+        json!({ "queryType": "worklist", "totalCount": items.len(), "items": items }),
     ))
 }

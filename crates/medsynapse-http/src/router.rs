@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{
     ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
@@ -12,6 +11,8 @@ use axum::http::header::{
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa_swagger_ui::SwaggerUi;
@@ -19,8 +20,10 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::access::{Guard, Needs};
 use crate::app::App;
 use crate::hosts;
+use crate::idempotency;
 use crate::openapi;
 use crate::problem::{HL7_ACK_CODE, Problem};
+use crate::v1::events::{LISTENERS_MAX, Places};
 
 /// The address of the `OpenAPI` document.
 pub(crate) const DOCUMENT: &str = "/api/v1/openapi.json";
@@ -48,6 +51,8 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         // Each route that takes a body says itself how much.
         .layer(DefaultBodyLimit::disable())
+        .layer(Extension(Places(Arc::new(Semaphore::new(LISTENERS_MAX)))))
+        .layer(from_fn_with_state(Arc::clone(&app), idempotency::once))
         .layer(from_fn_with_state(Arc::clone(&guard), Guard::check));
     if !app.access.origins.is_empty() {
         guarded = guarded.layer(cors(&app.access.origins));

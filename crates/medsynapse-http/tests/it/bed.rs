@@ -8,7 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use medsynapse_broker::{Broker, BrokerConfig, ManualClock};
-use medsynapse_http::{Access, AllowedHosts, ApiKeys, App, Limits, router};
+use medsynapse_http::{
+    Access, AllowedHosts, ApiKeys, App, Connections, Gateway, GatewaySettings, Limits, router,
+};
 use medsynapse_store::{SqliteStore, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -59,6 +61,10 @@ impl Bed {
             api_keys: ApiKeys::default(),
             access: Access::default(),
             hosts: AllowedHosts::new(["pacs.example.org"]),
+            gateway: Gateway::new(GatewaySettings::default(), now()),
+            connections: Connections::default(),
+            faults: None,
+            stop: tokio::sync::watch::channel(false).1,
             limits: Limits::default(),
             metrics: Some(medsynapse_http::MetricsPage::new(|| {
                 "hl7_storing 1\n".into()

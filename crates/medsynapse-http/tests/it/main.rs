@@ -4,8 +4,13 @@
 mod attacks;
 mod authorisation;
 mod bed;
+mod events;
 mod guards;
+mod idempotency;
 mod log;
+mod orders;
 mod query;
 mod receive;
+mod resources;
 mod tokens;
+mod tools;

@@ -89,7 +89,7 @@ async fn one_order_and_its_report() {
 #[tokio::test]
 async fn questions_that_cannot_be_answered() {
     let bed = Bed::new().await;
-    let unsupported = "Unsupported query type: give patient_studies, order or report";
+    let unsupported = "Unsupported query type: give patient_studies, order, worklist or report";
     for (question, error) in [
         (json!({}), unsupported),
         (json!({"queryType": "drop table"}), unsupported),
