@@ -19,7 +19,7 @@ use crate::bed::{Bed, order};
 use crate::pretend::{Behaviour, Direct, Ris, ToRis, TokioClock};
 
 /// A store with one order, A1, made by a broker and left by it.
-async fn stored() -> (TempDir, Arc<SqliteStore>) {
+pub(crate) async fn stored() -> (TempDir, Arc<SqliteStore>) {
     let directory = TempDir::new().unwrap();
     let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
     let kept = Arc::clone(&store);
@@ -418,10 +418,8 @@ async fn away_for_a_day(count: u64) {
     let rate = f64::from(u32::try_from(count).unwrap()) / took_time.as_secs_f64();
     println!("{count} messages: {rate:.0}/s; RSS in KiB {before:?}, {gathered:?}, {drained:?}");
     if let (Some(before), Some(gathered)) = (before, gathered) {
-        assert!(
-            gathered < before + 20 * 1024 + 16 * 1024,
-            "{before} {gathered}"
-        );
+        // The writer's page cache has its own bound of 32 MiB, which any load fills.
+        assert!(gathered < before + (32 + 20) * 1024, "{before} {gathered}");
     }
 }
 

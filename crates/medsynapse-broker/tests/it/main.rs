@@ -12,5 +12,6 @@ mod pretend;
 mod replay;
 mod retention;
 mod rules;
+mod simulation;
 mod slow;
 mod told;
