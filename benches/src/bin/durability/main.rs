@@ -38,6 +38,9 @@ struct Options {
     /// Stored messages over which a restart is measured; 0 leaves that out.
     #[arg(long, default_value_t = 1_000_000)]
     stored: usize,
+    /// Only these parts: durable, one, ack, open, idle, restart.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
     /// Where the databases are made; the disk is what is measured.
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -84,14 +87,22 @@ impl Bench {
             .runtime
             .block_on(Rows::record(&self.base.join("rows"), &orders))?;
         let mut table = Table::default();
-        self.durable(&rows, &mut table)?;
-        self.one_connection(&rows, &mut table)?;
-        self.acknowledge_only(&mut table)?;
-        self.open_loop(&mut table)?;
-        if self.options.idle > 0 {
+        if self.wants("durable") {
+            self.durable(&rows, &mut table)?;
+        }
+        if self.wants("one") {
+            self.one_connection(&rows, &mut table)?;
+        }
+        if self.wants("ack") {
+            self.acknowledge_only(&mut table)?;
+        }
+        if self.wants("open") {
+            self.open_loop(&mut table)?;
+        }
+        if self.options.idle > 0 && self.wants("idle") {
             self.idle(&mut table)?;
         }
-        if self.options.stored > 0 {
+        if self.options.stored > 0 && self.wants("restart") {
             self.restart(&rows, &mut table)?;
         }
         if std::process::Command::new("node-hl7-server")
@@ -102,6 +113,11 @@ impl Bench {
         }
         table.print();
         Ok(())
+    }
+
+    fn wants(&self, part: &str) -> bool {
+        let only = &self.options.only;
+        only.is_empty() || only.iter().any(|wanted| wanted == part)
     }
 
     fn fresh(&self, name: &str) -> PathBuf {
