@@ -279,3 +279,52 @@ async fn a_replay_says_whether_the_log_leads_to_what_is_kept() {
     assert_eq!(code, Some(1));
     assert!(told.contains("a database is there already"), "{told}");
 }
+
+#[tokio::test]
+async fn what_is_older_than_retention_allows_goes_by_itself() {
+    let directory = TempDir::new().unwrap();
+    let data = directory.path().join("data");
+    let server = Server::start(&data, &[]);
+    let mut client = server.client().await;
+    for number in 0..4 {
+        client.exchange(order(number).as_bytes()).await.unwrap();
+    }
+    for number in 0..2 {
+        let done = order(number).replace("|NW", "|CM").replace("|M", "|D");
+        client.exchange(done.as_bytes()).await.unwrap();
+    }
+    server.kill();
+    let database = rusqlite::Connection::open(data.join("medsynapse.db")).unwrap();
+    // Ten days ago.
+    let age = 10 * 86_400_000_000_i64;
+    database
+        .execute("UPDATE messages SET received_at = received_at - ?1", [age])
+        .unwrap();
+    database
+        .execute("UPDATE orders SET updated_at = updated_at - ?1", [age])
+        .unwrap();
+    database
+        .execute("UPDATE patients SET updated_at = updated_at - ?1", [age])
+        .unwrap();
+    drop(database);
+    let file = directory.path().join("broker.toml");
+    for (days, left) in [(11, 6), (9, 2)] {
+        std::fs::write(&file, format!("[retention]\ndays = {days}\n")).unwrap();
+        let server = Server::start(&data, &["--config", file.to_str().unwrap()]);
+        let start = std::time::Instant::now();
+        loop {
+            let count = server.get("/api/hl7/messages").await["totalCount"]
+                .as_u64()
+                .unwrap();
+            if count == left {
+                break;
+            }
+            assert!(count > left && start.elapsed() < PATIENCE, "{count}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let start = std::time::Instant::now();
+        server.signal("TERM");
+        assert!(server.ended().success());
+        assert!(start.elapsed() < std::time::Duration::from_secs(5));
+    }
+}
