@@ -15,6 +15,7 @@ use crate::faults::{FaultSettings, FaultsSection};
 use crate::gateway::GatewaySection;
 use crate::guarding::{self, Guarding, JwtSection, RateSettings};
 use crate::outgoing::{self, DestinationSection, DestinationSettings};
+use crate::retention::RetentionSection;
 use crate::tls::TlsFiles;
 
 /// Where the data lies when nobody says.
@@ -39,6 +40,7 @@ pub(crate) struct Config {
     /// `mllp.allow`, as it was written.
     mllp_allow: Vec<String>,
     pub(crate) faults: FaultSettings,
+    pub(crate) retention_days: Option<u32>,
     pub(crate) destinations: Vec<DestinationSettings>,
     pub(crate) dicom: DicomSettings,
     pub(crate) log: String,
@@ -58,6 +60,7 @@ struct File {
     web: WebSection,
     broker: BrokerSection,
     faults: FaultsSection,
+    retention: RetentionSection,
     destinations: Vec<DestinationSection>,
     dicom: DicomSection,
     log: LogSection,
@@ -165,6 +168,7 @@ impl Config {
             profile,
             faults: file.faults.settings()?,
             dicom,
+            retention_days: file.retention.days()?,
             log: options
                 .log
                 .clone()
@@ -310,6 +314,10 @@ impl Config {
         set("log", "filter", self.log.as_str().into());
         set("log", "json", self.log_json.into());
         table.insert("faults".into(), self.faults.shown().into());
+        if let Some(days) = self.retention_days {
+            let days = toml::Table::from_iter([("days".to_owned(), i64::from(days).into())]);
+            table.insert("retention".into(), days.into());
+        }
         if !self.destinations.is_empty() {
             let shown = self.destinations.iter().map(DestinationSettings::shown);
             table.insert("destinations".into(), toml::Value::Array(shown.collect()));
@@ -655,6 +663,11 @@ mod tests {
             "[rest]\napi_keys = ['short']\n",
             Options::default(),
             "rest.api_keys",
+        );
+        refused(
+            "[retention]\ndays = 0\n",
+            Options::default(),
+            "retention.days: 0",
         );
         refused(
             "[faults]\nerror = 2\n",

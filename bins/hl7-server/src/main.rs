@@ -18,6 +18,7 @@ mod metrics;
 mod observe;
 mod outgoing;
 mod replay;
+mod retention;
 mod run;
 mod signals;
 mod tls;

@@ -102,8 +102,8 @@ fn describe() {
         ),
         ("mllp_junk_bytes_total", "Bytes outside any frame."),
         (
-            "hl7_outbox_tries_total",
-            "Tries to deliver a message, by destination and result.",
+            "hl7_outgoing_tries_total",
+            "Tries to deliver a message, by outcome.",
         ),
     ] {
         describe_counter!(name, text);
@@ -120,14 +120,6 @@ fn describe() {
         ),
         ("hl7_faults_on", "1 while answers may be wrong on purpose."),
         ("mllp_connections", "MLLP connections that are open."),
-        (
-            "hl7_outbox_queued",
-            "Messages that wait to be delivered, by destination.",
-        ),
-        (
-            "hl7_outbox_oldest_seconds",
-            "How long the oldest of them has waited, by destination.",
-        ),
     ] {
         describe_gauge!(name, text);
     }

@@ -37,14 +37,19 @@ impl RetentionSection {
     }
 }
 
-/// Takes out what is older than `days`, at once and then every hour, until `stop`.
+/// Takes out what is older than `days`, at once and then every hour, until `stop`; without `days`
+/// there is nothing to do.
 pub(crate) fn start(
     store: Arc<SqliteStore>,
-    days: u32,
-    clock: Arc<dyn Clock>,
-    stop: CancellationToken,
+    days: Option<u32>,
+    clock: &Arc<dyn Clock>,
+    stop: &CancellationToken,
 ) -> JoinHandle<()> {
+    let (clock, stop) = (Arc::clone(clock), stop.clone());
     tokio::spawn(async move {
+        let Some(days) = days else {
+            return;
+        };
         loop {
             let before = clock.now() - TimeDelta::days(i64::from(days));
             let (store, stopping) = (Arc::clone(&store), stop.clone());

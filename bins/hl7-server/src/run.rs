@@ -28,7 +28,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::signals::Signals;
 use crate::tls::{Tls, TlsFiles};
-use crate::{demo, dicom, guarding, http, log, observe, outgoing};
+use crate::{demo, dicom, guarding, http, log, observe, outgoing, retention};
 
 /// How long MLLP messages in hand may take after the signal to stop.
 const MLLP_DRAIN: Duration = Duration::from_secs(4);
@@ -80,7 +80,8 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
             .collect(),
         ..BrokerConfig::default()
     };
-    let broker = Broker::start(store, settings, clock.clone()).context("starting the broker")?;
+    let broker =
+        Broker::start(store.clone(), settings, clock.clone()).context("starting the broker")?;
     if let Some(count) = options.demo {
         tokio::select! {
             filled = demo::fill(&broker, count, clock.as_ref()) => filled?,
@@ -93,6 +94,7 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
 
     let stop = CancellationToken::new();
     let faults = config.faults.start()?;
+    let retention = retention::start(store, config.retention_days, &clock, &stop);
     let lanes = outgoing::start(&config.destinations, &broker, &clock, &stop)?;
     let Guards {
         access,
@@ -134,6 +136,7 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     let down = async {
         let summary = mllp.await.context("the MLLP server")?;
         tracing::info!(%summary, "MLLP closed");
+        retention.await.context("retention")?;
         rest.await.context("the REST server")?;
         web.await.context("the web server")?;
         modalities.end().await?;
