@@ -187,3 +187,131 @@ fn a_database_of_a_later_version_is_left_alone() {
     let error = SqliteStore::open(directory.path()).unwrap_err();
     assert!(matches!(error, StoreError::Migration(_)), "{error}");
 }
+
+#[test]
+fn a_reader_that_panics_gives_its_connection_back() {
+    let directory = TempDir::new().unwrap();
+    made_by_version_1(directory.path());
+    let store = SqliteStore::open(directory.path()).unwrap();
+    for _ in 0..10 {
+        let read =
+            || store.scheduled_steps(&crate::StepQuery::default(), &mut |_| panic!("on purpose"));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).is_err());
+    }
+    let mut steps = 0;
+    let mut each = |_: &crate::ScheduledStep<'_>| {
+        steps += 1;
+        std::ops::ControlFlow::Continue(())
+    };
+    store
+        .scheduled_steps(&crate::StepQuery::default(), &mut each)
+        .unwrap();
+    assert_eq!(steps, 200, "those that are not completed");
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "one line an index")]
+fn searches_find_what_there_is_by_every_index() {
+    let directory = TempDir::new().unwrap();
+    made_by_version_1(directory.path());
+    drop(SqliteStore::open(directory.path()).unwrap());
+    let connection = Connection::open(directory.path().join("medsynapse.db")).unwrap();
+    connection
+        .execute_batch(
+            "UPDATE messages SET ack_code = 'AR' WHERE id % 100 = 1;
+             UPDATE messages SET warning_count = 2 WHERE id % 50 = 0;
+             UPDATE messages SET message_code = 'ADT' WHERE id IN (7, 9);",
+        )
+        .unwrap();
+    drop(connection);
+    let store = SqliteStore::open(directory.path()).unwrap();
+    let find = |search: MessageSearch| -> Vec<i64> {
+        let mut all = Vec::new();
+        let mut search = MessageSearch {
+            paging: crate::Paging {
+                cursor: None,
+                limit: 2,
+            },
+            ..search
+        };
+        loop {
+            let found = store.search(&search).unwrap();
+            all.extend(found.items.iter().map(|message| message.id));
+            match found.next {
+                Some(next) => search.paging.cursor = Some(next),
+                None => return all,
+            }
+        }
+    };
+    let any = MessageSearch::default;
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        find(MessageSearch {
+            ack_code: text("AR"),
+            ..any()
+        }),
+        [201, 101, 1]
+    );
+    let warned = MessageSearch {
+        has_warnings: Some(true),
+        ..any()
+    };
+    assert_eq!(find(warned), [300, 250, 200, 150, 100, 50]);
+    assert_eq!(
+        find(MessageSearch {
+            message_code: text("ADT"),
+            ..any()
+        }),
+        [9, 7]
+    );
+    assert_eq!(
+        find(MessageSearch {
+            control_id: text("M17"),
+            ..any()
+        }),
+        [17]
+    );
+    assert_eq!(
+        find(MessageSearch {
+            accession_number: text("A18"),
+            ..any()
+        }),
+        [18]
+    );
+    assert_eq!(
+        find(MessageSearch {
+            text: text("o01|m123|"),
+            ..any()
+        }),
+        [123]
+    );
+    let few = MessageSearch {
+        text: text("|M5|"),
+        rows_max: 10,
+        ..any()
+    };
+    assert_eq!(find(few), [5], "ten rows a page, and on from there");
+    let time = |seconds: i64| chrono::DateTime::from_timestamp(seconds, 0);
+    let times = MessageSearch {
+        received_from: time(10),
+        received_to: time(13),
+        ..any()
+    };
+    assert_eq!(find(times), [12, 11, 10]);
+    let peer = |address: &str| Some(crate::Peer::Address(address.parse().unwrap()));
+    assert_eq!(
+        find(MessageSearch {
+            peer: peer("127.0.0.1"),
+            ..any()
+        })
+        .len(),
+        300
+    );
+    assert!(
+        find(MessageSearch {
+            peer: peer("127.0.0.10"),
+            ..any()
+        })
+        .is_empty()
+    );
+}

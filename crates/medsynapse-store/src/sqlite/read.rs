@@ -48,21 +48,40 @@ impl Readers {
             }
         };
         drop(idle);
+        // Given back whatever happens, also when the caller's part of the reading panics.
+        let lent = Lent {
+            readers: self,
+            connection: Some(connection),
+        };
+        let Some(connection) = &lent.connection else {
+            return Err(StoreError::Database("no connection".into()));
+        };
         // One transaction, so that a list and its count are of one moment.
-        let result = connection
+        connection
             .unchecked_transaction()
             .map_err(StoreError::from)
             .and_then(|transaction| {
                 let result = read(&transaction);
                 transaction.finish()?;
                 result
-            });
-        self.idle
+            })
+    }
+}
+
+/// A connection that a reader has.
+struct Lent<'a> {
+    readers: &'a Readers,
+    connection: Option<Connection>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.readers
+            .idle
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
-        self.returned.notify_one();
-        result
+            .extend(self.connection.take());
+        self.readers.returned.notify_one();
     }
 }
 

@@ -10,7 +10,7 @@ use super::filter::Filter;
 use super::read::{SUMMARY, summary};
 use super::rows::micros;
 use crate::error::StoreError;
-use crate::query::{Direction, MessageSearch, Peer, Slice};
+use crate::query::{Direction, MessageSearch, Paging, Peer, Slice};
 use crate::record::MessageSummary;
 
 /// How many rows are looked at in one query; between them it is seen whether that is enough.
@@ -49,7 +49,7 @@ pub(super) fn search(
                 next: Some(end),
             });
         }
-        let window = if selective(search) {
+        let window = if selective(search) || index(search).is_some() {
             end - floor
         } else {
             WINDOW.min(budget)
@@ -81,6 +81,31 @@ fn selective(search: &MessageSearch) -> bool {
         || search.patient_id.is_some();
     let plain = search.text.is_none() && search.peer.is_none();
     indexed && plain
+}
+
+/// The index that has few rows or all that match, in order: said by name, since the range of ids
+/// tempts the planner to read every row.
+fn index(search: &MessageSearch) -> Option<&'static str> {
+    if selective(search) || search.text.is_some() || search.peer.is_some() {
+        return None;
+    }
+    if search.ack_code.as_deref().is_some_and(|code| code != "AA") {
+        return Some("messages_not_accepted");
+    }
+    if search.has_warnings == Some(true) {
+        return Some("messages_with_warnings");
+    }
+    let by_code_alone = MessageSearch {
+        message_code: None,
+        paging: Paging::default(),
+        rows_max: 0,
+        ..search.clone()
+    };
+    let nothing_else = MessageSearch {
+        rows_max: 0,
+        ..MessageSearch::default()
+    };
+    (search.message_code.is_some() && by_code_alone == nothing_else).then_some("messages_by_code")
 }
 
 fn page(
@@ -152,7 +177,8 @@ fn page(
     }
     let (condition, mut values) = filter.into_parts();
     values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
-    let sql = format!("SELECT {SUMMARY} FROM messages{condition} ORDER BY id DESC LIMIT ?");
+    let by = index(search).map_or(String::new(), |name| format!(" INDEXED BY {name}"));
+    let sql = format!("SELECT {SUMMARY} FROM messages{by}{condition} ORDER BY id DESC LIMIT ?");
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), summary)?;
     Ok(rows.collect::<Result<_, _>>()?)
