@@ -6,6 +6,7 @@ mod full;
 mod lifecycle;
 mod operations;
 mod outgoing;
+mod rest;
 mod robust;
 mod security;
 mod senders;

@@ -4,6 +4,7 @@
 mod attacks;
 mod authorisation;
 mod bed;
+mod documented;
 mod events;
 mod guards;
 mod idempotency;
