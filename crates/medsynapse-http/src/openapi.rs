@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::Method;
+use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
@@ -21,9 +22,14 @@ use crate::{
 const ABOUT: &str = "HL7 v2.3 for applications that speak JSON. Every message that comes in here \
     is received exactly as one that comes in over MLLP.";
 
+/// What answers of every route may hold.
+#[derive(utoipa::OpenApi)]
+#[openapi(components(schemas(crate::problem::Body, crate::problem::ProblemAt)))]
+struct Base;
+
 /// Every route.
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
-    let mut routes = OpenApiRouter::new()
+    let mut routes = OpenApiRouter::with_openapi(Base::openapi())
         .routes(routes!(index::index))
         .routes(routes!(receive::receive))
         .routes(routes!(query::query))

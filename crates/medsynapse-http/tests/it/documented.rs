@@ -144,3 +144,25 @@ fn the_page_of_the_reference_is_what_the_routes_say() {
         "docs/reference/rest.md is not up to date: run this test with UPDATE_DOCS=1"
     );
 }
+
+#[test]
+fn every_reference_of_the_document_leads_somewhere() {
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => {
+                found.extend(map.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                map.values().for_each(|value| references(value, found));
+            }
+            Value::Array(list) => list.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+    let document = openapi();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 40);
+    for reference in found {
+        let place = document.pointer(reference.trim_start_matches('#'));
+        assert!(place.is_some(), "{reference}");
+    }
+}
