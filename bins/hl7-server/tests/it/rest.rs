@@ -110,7 +110,7 @@ async fn the_recipes_of_the_guide() {
         "\"reportStatus\":\"FINAL\"",
         "MSA|AA|",
         "\"Lungs are clear",
-        "Missing",
+        "\"accepted\":false",
     ] {
         let plain = said.replace("\\n", "\n");
         assert!(
