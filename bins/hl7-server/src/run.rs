@@ -112,7 +112,9 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     let connections = app.connections.clone();
     let pages = pages(&app, told);
     let pages = guarded(medsynapse_web::router(pages), &app, &ports, config.insecure);
-    let rest = http::serve(rest, medsynapse_http::router(app), gates.rest, stop.clone());
+    let live = dicom::live(&broker, &config.dicom);
+    let routes = medsynapse_http::router(app).layer(axum::Extension(Arc::clone(&live)));
+    let rest = http::serve(rest, routes, gates.rest, stop.clone());
     let web = http::serve(web, pages, gates.web, stop.clone());
     if !ports.mllp.ip().is_loopback() && gates.mllp.is_none() {
         tracing::warn!(address = %ports.mllp, "messages travel in the clear beyond this machine");
@@ -125,7 +127,6 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         config,
         stop.clone(),
     );
-    let live = dicom::live(&broker, &config.dicom);
     let modalities = dicom::start(modalities, &live, &config.dicom, &stop)?;
 
     announce(config, options, &ports, &data_dir, has_keys, &broker).await?;

@@ -24,6 +24,7 @@ mod receive;
 mod router;
 mod tools;
 mod v1;
+mod worklist;
 
 pub use access::{
     Access, ApiKey, ApiKeys, Caller, Fetch, Guard, NewKey, Rate, Rates, Scope, Scopes, TokenError,

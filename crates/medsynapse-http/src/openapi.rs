@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::v1::{events, messages, orders, outbox, patients, reports, socket};
 use crate::{
     dictionary, health, index, message_log, metrics, new_order, operations, query, receive, tools,
+    worklist,
 };
 
 const ABOUT: &str = "HL7 v2.3 for applications that speak JSON. Every message that comes in here \
@@ -69,7 +70,10 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(message_log::types))
         .routes(routes!(metrics::metrics))
         .routes(routes!(health::live))
-        .routes(routes!(health::ready));
+        .routes(routes!(health::ready))
+        .routes(routes!(worklist::steps))
+        .routes(routes!(worklist::list))
+        .routes(routes!(worklist::explain));
     let info = &mut routes.get_openapi_mut().info;
     info.title = "Medsynapse PACS Broker".into();
     info.version = env!("CARGO_PKG_VERSION").into();

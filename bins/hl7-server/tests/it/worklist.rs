@@ -221,3 +221,136 @@ async fn ae_titles_are_shown_what_the_configuration_says() {
     assert_eq!(count("CT2", "WL").await, None);
     assert_eq!(count("CT1", "MEDSYNAPSE").await, None);
 }
+
+#[tokio::test]
+async fn the_worklist_by_http_and_why_an_order_is_not_on_it() {
+    let directory = TempDir::new().unwrap();
+    let server = Server::start(directory.path(), &[]);
+    send(&server, &order(1)).await;
+    send(&server, &order(2)).await;
+    let steps = server
+        .get("/modality-scheduled-procedure-steps?Modality=CT&AccessionNumber=A2")
+        .await;
+    assert_eq!(steps[0]["00080050"]["Value"][0], "A2");
+    assert_eq!(
+        steps[0]["00400100"]["Value"][0]["00080060"]["Value"][0],
+        "CT"
+    );
+    let none = reqwest::get(format!(
+        "{}/modality-scheduled-procedure-steps?Modality=MR",
+        server.rest
+    ));
+    assert_eq!(none.await.unwrap().status(), 204);
+    let wrong = reqwest::get(format!(
+        "{}/modality-scheduled-procedure-steps?ScheduledProcedureStepStartDate=TODAY",
+        server.rest
+    ));
+    assert_eq!(wrong.await.unwrap().status(), 400);
+    let list = server
+        .get("/api/v1/worklist?aet=CT1&from=2023-06-14&to=2023-06-14&limit=1")
+        .await;
+    assert_eq!(list["items"][0]["accessionNumber"], "A1");
+    let next = list["next"].as_str().unwrap();
+    let list = server
+        .get(&format!("/api/v1/worklist?aet=CT1&cursor={next}"))
+        .await;
+    assert_eq!(list["items"][0]["accessionNumber"], "A2");
+    assert!(list["next"].is_null());
+    let why = server
+        .get("/api/v1/worklist/explain?aet=ct1&accession=A1")
+        .await;
+    assert_eq!(why["matches"], false);
+    assert_eq!(
+        why["reasons"][0]["reason"],
+        "AE title ct1 differs in case from CT1"
+    );
+    let attributes = why["attributes"].as_array().unwrap();
+    let title = attributes
+        .iter()
+        .find(|one| one["attribute"] == "scheduledStationAETitle");
+    assert_eq!(title.unwrap()["place"], "OBR-21.1");
+    let missed = server.get("/api/v1/worklist/explain?aet=CT9").await;
+    assert_eq!(missed["items"].as_array().unwrap().len(), 2);
+}
+
+/// A RIS that accepts everything, and gives what it got.
+fn ris() -> (String, std::sync::mpsc::Receiver<String>) {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (told, got) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut bytes = Vec::new();
+            let mut one = [0];
+            while matches!(stream.read(&mut one), Ok(1)) {
+                bytes.push(one[0]);
+                if !bytes.ends_with(b"\x1C\r") {
+                    continue;
+                }
+                let message = String::from_utf8_lossy(&bytes[1..bytes.len() - 2]).into_owned();
+                let id = message.split('|').nth(9).unwrap_or_default().to_owned();
+                let ack = format!(
+                    "\x0BMSH|^~\\&|RIS|H|PACS_APP|P|20230614||ACK^R01|K{id}|P|2.3\rMSA|AA|{id}\r\x1C\r"
+                );
+                bytes.clear();
+                if stream.write_all(ack.as_bytes()).is_err() || told.send(message).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    (address, got)
+}
+
+#[tokio::test]
+async fn the_ris_hears_once_that_a_study_is_completed() {
+    let (address, got) = ris();
+    let directory = TempDir::new().unwrap();
+    let config = directory.path().join("broker.toml");
+    let text = format!(
+        "[dicom]\nstudy_idle_secs = 1\n[dicom.recorder]\nlisten = '127.0.0.1:0'\n\
+         [[destinations]]\nname = 'ris'\naddress = '{address}'\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let server = Server::start(directory.path(), &["--config", config.to_str().unwrap()]);
+    send(&server, &order(1)).await;
+    let item = items(&server, "A1").await.remove(0);
+    let offer = Offer::storage("CT1", "MEDSYNAPSE_REC", TINY_OBJECT_CLASS);
+    let recorder = server.recorder.clone().unwrap();
+    let mut store = Modality::connect(&*recorder, &offer).await.unwrap();
+    let object = tiny_object(&item, "1.2.3.1", "1.2.3");
+    assert!(
+        store
+            .store(TINY_OBJECT_CLASS, "1.2.3.1", &object)
+            .await
+            .unwrap()
+            .is_success()
+    );
+    let mut ct = modality(&server).await;
+    let started = step_started(&item, "CT1", &moment());
+    assert!(
+        ct.create_step("1.2.9", &started)
+            .await
+            .unwrap()
+            .is_success()
+    );
+    let ended = step_ended(StepStatus::Completed, &moment());
+    assert!(ct.set_step("1.2.9", &ended).await.unwrap().is_success());
+    let message = tokio::task::spawn_blocking(move || {
+        let message = got.recv_timeout(PATIENCE).unwrap();
+        // The study arrives as well, a second later: that says nothing new.
+        let again = got.recv_timeout(std::time::Duration::from_secs(3));
+        assert!(again.is_err(), "told twice: {again:?}");
+        message
+    });
+    let message = message.await.unwrap();
+    assert!(message.contains("ORU^R01"), "{message}");
+    assert!(message.contains("|A1|"), "{message}");
+    let obx = message
+        .split('\r')
+        .find(|segment| segment.starts_with("OBX"))
+        .unwrap();
+    assert_eq!(obx.split('|').nth(11), Some("I"), "{obx}");
+}

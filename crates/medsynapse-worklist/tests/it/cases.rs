@@ -8,7 +8,7 @@ use crate::bed::{Bed, board, identifier, text};
 const CASES: &str = include_str!("../cases/matching.tsv");
 
 /// name, keys, what is expected.
-fn cases() -> Vec<(&'static str, &'static str, &'static str)> {
+pub(crate) fn cases() -> Vec<(&'static str, &'static str, &'static str)> {
     CASES
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))

@@ -5,5 +5,6 @@ mod bed;
 mod cases;
 mod charset;
 mod protocol;
+mod search;
 mod steps;
 mod tls;
