@@ -72,7 +72,10 @@ fn item(n: usize) -> Item {
             Element::ScheduledProcedureStepStartTime,
             format!("{:02}{:02}00", 7 + n % 12, n % 60),
         ),
-        (Element::Modality, ["CT", "MR", "US", "CR"][n % 4].into()),
+        (
+            Element::Modality,
+            if n % 2 == 0 { "CT" } else { "MR" }.into(),
+        ),
         (
             Element::ScheduledProcedureStepDescription,
             "CT Chest".into(),
@@ -94,12 +97,8 @@ fn memory() -> Option<f64> {
     Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1_024.0)
 }
 
-fn query(pairs: &[(&str, &str)]) -> Query {
-    let pairs = pairs.iter().copied();
-    Search::read(pairs)
-        .expect("parameters")
-        .query()
-        .expect("keys")
+fn query(pairs: &[(&str, &str)]) -> Result<Query, Box<dyn std::error::Error>> {
+    Ok(Search::read(pairs.iter().copied())?.query()?)
 }
 
 #[expect(clippy::print_stdout, reason = "its purpose")]
@@ -132,7 +131,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             &[("RequestedProcedureID", "*99999")][..],
         ),
     ] {
-        let query = query(pairs);
+        let query = query(pairs)?;
         let began = Instant::now();
         let mut found = 0;
         let rounds = 20_u32;

@@ -94,6 +94,19 @@ pub(crate) fn shown(event: &Event) -> Value {
         {
             map.insert("peer".into(), peer.as_str().into());
         }
+        if let EventKind::Dicom {
+            peer,
+            calling,
+            detail,
+            ..
+        } = &event.kind
+        {
+            for (name, text) in [("peer", peer), ("aeTitle", calling), ("detail", detail)] {
+                if !text.is_empty() {
+                    map.insert(name.into(), text.as_str().into());
+                }
+            }
+        }
     }
     json
 }

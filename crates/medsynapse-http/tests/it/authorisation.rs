@@ -53,6 +53,13 @@ const ROUTES: &[(&str, &str, Open)] = &[
     ("GET", "/api/v1/patients/{id}", To(Scope::Read)),
     ("GET", "/api/v1/patients/{id}/studies", To(Scope::Read)),
     ("GET", "/api/v1/reports", To(Scope::Read)),
+    ("GET", "/api/v1/worklist", To(Scope::Read)),
+    ("GET", "/api/v1/worklist/explain", To(Scope::Read)),
+    (
+        "GET",
+        "/modality-scheduled-procedure-steps",
+        To(Scope::Read),
+    ),
     ("GET", "/api/v1/ws", To(Scope::Read)),
     ("GET", "/api/v1/faults", To(Scope::Admin)),
     ("PUT", "/api/v1/faults", To(Scope::Admin)),
