@@ -74,7 +74,7 @@ fn item(n: usize) -> Item {
         ),
         (
             Element::Modality,
-            if n % 2 == 0 { "CT" } else { "MR" }.into(),
+            if n.is_multiple_of(2) { "CT" } else { "MR" }.into(),
         ),
         (
             Element::ScheduledProcedureStepDescription,
