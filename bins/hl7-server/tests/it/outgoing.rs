@@ -236,7 +236,7 @@ fn destinations_are_checked_and_shown() {
             "name = \"r\"\naddress = \"a:1\"\nretry_first_secs = 900",
             "retry_first_secs",
         ),
-        ("name = \"r\"\naddress = \"a:1\"\nadress = \"x\"", "adress"),
+        ("name = \"r\"\naddress = \"a:1\"\naddr = \"x\"", "addr"),
         (
             "name = \"r\"\naddress = \"a:1\"\n[[destinations]]\nname = \"r\"\naddress = \"b:1\"",
             "destinations[2]",
