@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use medsynapse_broker::Broker;
+use medsynapse_web::Modalities;
 use medsynapse_worklist::live::{Live, LiveDepartment};
 use medsynapse_worklist::scp::{ScpConfig, Services, serve};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::banner::Ports;
 
 pub(crate) use settings::{DicomSection, DicomSettings};
 
@@ -57,6 +60,15 @@ pub(crate) fn live(broker: &Arc<Broker>, settings: &DicomSettings) -> Arc<Live> 
         Err(error) => tracing::error!(%error, "the worklist cannot be read"),
     });
     live
+}
+
+/// What the pages show of it.
+pub(crate) fn shown(live: &Arc<Live>, settings: &DicomSettings, ports: &Ports) -> Modalities {
+    Modalities {
+        live: Arc::clone(live),
+        service: Arc::new(settings.scp.clone()),
+        address: ports.dicom.map(|address| address.to_string()),
+    }
 }
 
 /// Serves modalities until `stop`.

@@ -16,7 +16,7 @@ use medsynapse_http::{
     Access, AllowedHosts, ApiKeys, App, Connections, Gateway, Guard, Limits, Trail,
 };
 use medsynapse_store::{MessageQuery, SqliteStore, StoreError};
-use medsynapse_web::{WebApp, WebLimits};
+use medsynapse_web::{Modalities, WebApp, WebLimits};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -110,9 +110,9 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         ..gateway(config, &broker, clock, &ports, keys, access)
     };
     let connections = app.connections.clone();
-    let pages = pages(&app, told);
-    let pages = guarded(medsynapse_web::router(pages), &app, &ports, config.insecure);
     let live = dicom::live(&broker, &config.dicom);
+    let pages = pages(&app, told, dicom::shown(&live, &config.dicom, &ports));
+    let pages = guarded(medsynapse_web::router(pages), &app, &ports, config.insecure);
     let routes = medsynapse_http::router(app).layer(axum::Extension(Arc::clone(&live)));
     let rest = http::serve(rest, routes, gates.rest, stop.clone());
     let web = http::serve(web, pages, gates.web, stop.clone());
@@ -333,10 +333,11 @@ fn gateway(
 }
 
 /// The web pages, beside the gateway.
-fn pages(app: &App, told: watch::Receiver<bool>) -> WebApp {
+fn pages(app: &App, told: watch::Receiver<bool>, modalities: Modalities) -> WebApp {
     WebApp {
         broker: Arc::clone(&app.broker),
         clock: Arc::clone(&app.clock),
+        modalities: Some(modalities),
         hosts: app.hosts.clone(),
         mllp_address: app.mllp_address.clone(),
         rest_url: app.rest_url.clone(),

@@ -143,6 +143,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app = WebApp {
         broker: Arc::clone(&broker),
         clock,
+        modalities: None,
         hosts: AllowedHosts::default(),
         mllp_address: "127.0.0.1:2575".into(),
         rest_url: "http://127.0.0.1:3000".into(),

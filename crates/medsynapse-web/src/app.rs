@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use medsynapse_broker::{Broker, Clock};
 use medsynapse_http::AllowedHosts;
+use medsynapse_worklist::live::Live;
+use medsynapse_worklist::scp::ScpConfig;
 use tokio::sync::{Semaphore, watch};
 
 /// What the pages are set up with.
@@ -14,6 +16,8 @@ pub struct WebApp {
     pub broker: Arc<Broker>,
     /// Tells the time on the wall, in which pages show times.
     pub clock: Arc<dyn Clock>,
+    /// What modalities are shown; `None`: nobody serves them.
+    pub modalities: Option<Modalities>,
     /// By which names the pages may be called.
     pub hosts: AllowedHosts,
     /// Where messages are taken over MLLP, for instance `127.0.0.1:2575`.
@@ -35,6 +39,26 @@ impl fmt::Debug for WebApp {
             .field("mllp_address", &self.mllp_address)
             .field("rest_url", &self.rest_url)
             .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What modalities are shown.
+#[derive(Clone)]
+pub struct Modalities {
+    /// The worklist.
+    pub live: Arc<Live>,
+    /// How it is served: who is let in, and what single AE titles are shown.
+    pub service: Arc<ScpConfig>,
+    /// Where it is served, for instance `127.0.0.1:11112`; `None`: nowhere.
+    pub address: Option<String>,
+}
+
+impl fmt::Debug for Modalities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Modalities")
+            .field("service", &self.service)
+            .field("address", &self.address)
             .finish_non_exhaustive()
     }
 }

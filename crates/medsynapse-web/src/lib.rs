@@ -30,6 +30,7 @@ mod tools_api;
 mod tree;
 mod wall;
 mod words;
+mod worklist;
 
-pub use app::{WebApp, WebLimits};
+pub use app::{Modalities, WebApp, WebLimits};
 pub use router::router;

@@ -12,7 +12,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::app::{Shared, WebApp};
 use crate::{
     act, assets, check, convert, detail, error_page, events, generate, headers, list, order,
-    orders, outbox, patient, send, tools_api,
+    orders, outbox, patient, send, tools_api, worklist,
 };
 
 /// The pages.
@@ -31,6 +31,7 @@ pub fn router(app: WebApp) -> Router {
         .route("/orders", get(orders::orders))
         .route("/orders/{accession}/step", post(act::step))
         .route("/patients/{id}", get(patient::patient))
+        .route("/worklist", get(worklist::worklist))
         .route("/outbox", get(outbox::outbox))
         .route("/outbox/{id}", get(outbox::item))
         .route("/outbox/{id}/{command}", post(act::outbox))

@@ -4,7 +4,8 @@ use core::fmt;
 
 use dicom_core::dictionary::{DataDictionary as _, DataDictionaryEntry as _};
 use dicom_core::header::Header as _;
-use dicom_core::{Tag, VR};
+use dicom_core::value::{DataSetSequence, PrimitiveValue, Value};
+use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
@@ -114,6 +115,50 @@ impl Query {
             unsupported: reader.unsupported,
             period,
         })
+    }
+
+    /// The query that asks for these attributes and restricts by nothing else; an empty value
+    /// restricts by nothing.
+    ///
+    /// ```
+    /// use medsynapse_worklist::{Element, Query, QueryOptions};
+    ///
+    /// let keys = [(Element::ScheduledStationAETitle, "CT1"), (Element::Modality, "")];
+    /// let query = Query::of(&keys, QueryOptions::default())?;
+    /// assert_eq!(query.keywords(), ["ScheduledStationAETitle"]);
+    /// # Ok::<(), medsynapse_worklist::InvalidIdentifier>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A value that is not of its form.
+    pub fn of(keys: &[(Element, &str)], options: QueryOptions) -> Result<Self, InvalidIdentifier> {
+        let at = |level: Level| {
+            let keys = keys
+                .iter()
+                .filter(move |(element, _)| element.row().level == level);
+            InMemDicomObject::from_element_iter(keys.map(|(element, value)| {
+                let row = element.row();
+                DataElement::new(row.tag, row.vr, PrimitiveValue::from(*value))
+            }))
+        };
+        let mut step = at(Level::Step);
+        let protocol = at(Level::Protocol);
+        let nested = |tag, item| {
+            DataElement::new(
+                tag,
+                VR::SQ,
+                Value::Sequence(DataSetSequence::from(vec![item])),
+            )
+        };
+        if protocol.iter().next().is_some() {
+            step.put(nested(tags::SCHEDULED_PROTOCOL_CODE_SEQUENCE, protocol));
+        }
+        let mut identifier = at(Level::Root);
+        if step.iter().next().is_some() {
+            identifier.put(nested(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE, step));
+        }
+        Self::read(&identifier, options)
     }
 
     /// Whether an item is what is looked for. Steps that are completed or given up never are,

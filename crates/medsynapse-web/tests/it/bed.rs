@@ -7,7 +7,10 @@ use chrono::DateTime;
 use medsynapse_broker::{Broker, BrokerConfig, ManualClock, MllpHandler, Origin};
 use medsynapse_http::AllowedHosts;
 use medsynapse_store::{Destination, SqliteStore, Transport};
-use medsynapse_web::{WebApp, WebLimits, router};
+use medsynapse_web::{Modalities, WebApp, WebLimits, router};
+use medsynapse_worklist::live::{Live, WorkflowSettings};
+use medsynapse_worklist::scp::{ScpConfig, Services};
+use medsynapse_worklist::{MappingSettings, View};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +23,25 @@ pub(crate) struct Bed {
     pub(crate) broker: Arc<Broker>,
     pub(crate) stop: watch::Sender<bool>,
     _directory: TempDir,
+}
+
+/// A worklist; CT2 may see MR alone.
+fn modalities(broker: &Arc<Broker>) -> Modalities {
+    let mut service = ScpConfig::new("MEDSYNAPSE", Services::Worklist);
+    let view = View {
+        modalities: Some(vec!["MR".into()]),
+        ..View::default()
+    };
+    service.views.insert("CT2".into(), view);
+    Modalities {
+        live: Live::new(
+            Arc::clone(broker),
+            MappingSettings::default(),
+            WorkflowSettings::default(),
+        ),
+        service: Arc::new(service),
+        address: Some("127.0.0.1:11112".into()),
+    }
 }
 
 pub(crate) struct Reply {
@@ -60,6 +82,7 @@ impl Bed {
         let app = WebApp {
             broker: Arc::clone(&broker),
             clock,
+            modalities: Some(modalities(&broker)),
             hosts: AllowedHosts::default(),
             mllp_address: mllp_address.clone(),
             rest_url: "http://127.0.0.1:3000/".into(),

@@ -9,3 +9,4 @@ mod live;
 mod order;
 mod tools;
 mod work;
+mod worklist;
