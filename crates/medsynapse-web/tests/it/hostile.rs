@@ -140,7 +140,7 @@ async fn every_answer_is_told_to_be_strict() {
              connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; \
              frame-ancestors 'none'",
             "x-content-type-options: nosniff",
-            "referrer-policy: no-referrer",
+            "referrer-policy: same-origin",
         ] {
             assert!(head.contains(line), "{path}: {head}");
         }
