@@ -13,7 +13,7 @@ use medsynapse_broker::{
     Broker, BrokerConfig, Clock, Faults, FaultyHandler, FaultyUpgrade, MllpHandler, SystemClock,
 };
 use medsynapse_http::{
-    Access, AllowedHosts, ApiKeys, App, Connections, Gateway, Guard, Limits, Trail,
+    Access, AllowedHosts, ApiKeys, App, Connections, Gateway, Guard, Limits, Login, Trail,
 };
 use medsynapse_store::{MessageQuery, SqliteStore, StoreError};
 use medsynapse_web::{Modalities, WebApp, WebLimits};
@@ -111,8 +111,11 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     };
     let connections = app.connections.clone();
     let live = dicom::live(&broker, &config.dicom);
-    let pages = pages(&app, told, dicom::shown(&live, &config.dicom, &ports));
-    let pages = guarded(medsynapse_web::router(pages), &app, &ports, config.insecure);
+    let login = login(&app, &ports, config, gates.web.tls.is_some());
+    let shown = dicom::shown(&live, &config.dicom, &ports);
+    let pages = pages(&app, told, shown, login.clone());
+    let pages = medsynapse_web::router(pages);
+    let pages = guarded(pages, &app, &ports, config.insecure, login);
     let routes = medsynapse_http::router(app).layer(axum::Extension(Arc::clone(&live)));
     let rest = http::serve(rest, routes, gates.rest, stop.clone());
     let web = http::serve(web, pages, gates.web, stop.clone());
@@ -274,9 +277,29 @@ impl Gates {
     }
 }
 
-/// The pages, written down in the audit trail; where others can reach them they ask for a key as
-/// a browser asks: any name, and a key as the password.
-fn guarded(pages: axum::Router, app: &App, ports: &Ports, insecure: bool) -> axum::Router {
+/// Logs browsers in where others can reach the pages.
+fn login(app: &App, ports: &Ports, config: &Config, tls: bool) -> Option<Login> {
+    let beyond = !ports.web.ip().is_loopback();
+    let open = config.insecure && app.api_keys.is_empty();
+    let random = || {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).ok().map(|()| bytes)
+    };
+    (beyond && !open).then(|| {
+        let (keys, rates) = (app.api_keys.clone(), Arc::clone(&app.access.rates));
+        Login::new(keys, rates, Arc::new(random), tls)
+    })
+}
+
+/// The pages, written down in the audit trail; where others can reach them they want a login, or
+/// a key: in a header, or as the password of any name.
+fn guarded(
+    pages: axum::Router,
+    app: &App,
+    ports: &Ports,
+    insecure: bool,
+    login: Option<Login>,
+) -> axum::Router {
     let beyond = !ports.web.ip().is_loopback();
     let closed = beyond && !insecure;
     let keys = if beyond {
@@ -290,7 +313,11 @@ fn guarded(pages: axum::Router, app: &App, ports: &Ports, insecure: bool) -> axu
         closed,
         ..app.access.clone()
     };
-    let guard = Arc::new(Guard::by_method(keys, access, Arc::clone(&app.clock)));
+    let mut guard = Guard::by_method(keys, access, Arc::clone(&app.clock));
+    if let Some(login) = login {
+        guard = guard.with_login(login);
+    }
+    let guard = Arc::new(guard);
     pages
         .layer(from_fn_with_state(Arc::clone(&guard), Guard::check))
         .layer(from_fn_with_state(guard, Guard::write_down))
@@ -333,11 +360,19 @@ fn gateway(
 }
 
 /// The web pages, beside the gateway.
-fn pages(app: &App, told: watch::Receiver<bool>, modalities: Modalities) -> WebApp {
+fn pages(
+    app: &App,
+    told: watch::Receiver<bool>,
+    modalities: Modalities,
+    login: Option<Login>,
+) -> WebApp {
     WebApp {
         broker: Arc::clone(&app.broker),
         clock: Arc::clone(&app.clock),
         modalities: Some(modalities),
+        connections: app.connections.clone(),
+        faults: app.faults.clone(),
+        login,
         hosts: app.hosts.clone(),
         mllp_address: app.mllp_address.clone(),
         rest_url: app.rest_url.clone(),

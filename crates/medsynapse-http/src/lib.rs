@@ -27,8 +27,8 @@ mod v1;
 mod worklist;
 
 pub use access::{
-    Access, ApiKey, ApiKeys, Caller, Fetch, Guard, NewKey, Rate, Rates, Scope, Scopes, TokenError,
-    TokenSettings, Tokens, Trail, UnknownScope,
+    Access, ApiKey, ApiKeys, Caller, Fetch, Guard, Login, LoginError, NewKey, Random, Rate, Rates,
+    Scope, Scopes, TokenError, TokenSettings, Tokens, Trail, UnknownScope,
 };
 pub use app::{App, Limits};
 pub use gateway::{Gateway, GatewaySettings};
@@ -36,6 +36,6 @@ pub use hosts::{AllowedHosts, check_host};
 pub use message_log::{MessageLog, MessageLogPaths};
 pub use metrics::MetricsPage;
 pub use openapi::openapi;
-pub use operations::Connections;
+pub use operations::{Connection, Connections};
 pub use problem::{HL7_ACK_CODE, Problem, ProblemAt};
 pub use router::router;

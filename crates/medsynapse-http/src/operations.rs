@@ -23,10 +23,13 @@ use crate::problem::Problem;
 #[derive(Clone, Default)]
 pub struct Connections(Arc<Mutex<BTreeMap<u64, Connection>>>);
 
-#[derive(Debug, Clone)]
-struct Connection {
-    peer: String,
-    opened_at: DateTime<Utc>,
+/// An MLLP connection that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Where it comes from.
+    pub peer: String,
+    /// Since when it is open.
+    pub opened_at: DateTime<Utc>,
 }
 
 impl fmt::Debug for Connections {
@@ -43,6 +46,14 @@ impl Connections {
     /// One was opened.
     pub fn opened(&self, id: u64, peer: String, opened_at: DateTime<Utc>) {
         self.with(|open| open.insert(id, Connection { peer, opened_at }));
+    }
+
+    /// Those that are open, each with its number, the oldest first.
+    pub fn open(&self) -> Vec<(u64, Connection)> {
+        self.with(|open| {
+            let entries = open.iter();
+            entries.map(|(id, one)| (*id, one.clone())).collect()
+        })
     }
 
     /// One was closed.

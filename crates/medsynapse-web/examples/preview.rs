@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use medsynapse_broker::{Broker, BrokerConfig, Origin, SystemClock};
-use medsynapse_http::AllowedHosts;
+use medsynapse_http::{AllowedHosts, Connections};
 use medsynapse_store::{SqliteStore, Transport};
 use medsynapse_web::{WebApp, WebLimits, router};
 use tokio::sync::watch;
@@ -144,6 +144,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         broker: Arc::clone(&broker),
         clock,
         modalities: None,
+        connections: Connections::default(),
+        faults: None,
+        login: None,
         hosts: AllowedHosts::default(),
         mllp_address: "127.0.0.1:2575".into(),
         rest_url: "http://127.0.0.1:3000".into(),

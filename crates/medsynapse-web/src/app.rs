@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use medsynapse_broker::{Broker, Clock};
-use medsynapse_http::AllowedHosts;
+use medsynapse_broker::{Broker, Clock, Faults};
+use medsynapse_http::{AllowedHosts, Connections, Login};
 use medsynapse_worklist::live::Live;
 use medsynapse_worklist::scp::ScpConfig;
 use tokio::sync::{Semaphore, watch};
@@ -18,6 +18,12 @@ pub struct WebApp {
     pub clock: Arc<dyn Clock>,
     /// What modalities are shown; `None`: nobody serves them.
     pub modalities: Option<Modalities>,
+    /// The MLLP connections that are open.
+    pub connections: Connections,
+    /// The faults that can be made; `None`: none can.
+    pub faults: Option<Faults>,
+    /// Logs browsers in; `None`: everybody is let in, or nobody by a form.
+    pub login: Option<Login>,
     /// By which names the pages may be called.
     pub hosts: AllowedHosts,
     /// Where messages are taken over MLLP, for instance `127.0.0.1:2575`.
@@ -96,6 +102,8 @@ pub(crate) struct Frame {
     pub(crate) mllp_address: String,
     pub(crate) rest_url: String,
     pub(crate) version: String,
+    /// Whether one can log out.
+    pub(crate) login: bool,
 }
 
 impl Frame {
@@ -104,6 +112,7 @@ impl Frame {
             mllp_address: app.mllp_address.clone(),
             rest_url: app.rest_url.trim_end_matches('/').to_owned(),
             version: app.version.clone(),
+            login: app.login.is_some(),
         }
     }
 

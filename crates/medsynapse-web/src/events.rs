@@ -1,4 +1,4 @@
-//! `GET /events`: tells pages that messages came in.
+//! `GET /events`: tells pages that messages came in, and that connections changed.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ pub(crate) async fn events(State(shared): State<Arc<Shared>>) -> Response {
         events: shared.app.broker.subscribe(),
         stop: shared.app.stop.clone(),
         greeted: false,
+        links: false,
         _place: place,
     };
     let stream = stream::unfold(listener, |mut listener| async move {
@@ -42,6 +43,8 @@ struct Listener {
     events: Receiver<medsynapse_broker::Event>,
     stop: watch::Receiver<bool>,
     greeted: bool,
+    /// What is still to be said of the last news.
+    links: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -50,14 +53,22 @@ struct Listener {
 struct News {
     count: u64,
     last_id: i64,
+    /// Connections were opened or closed.
+    links: bool,
     lagged: bool,
 }
 
 impl News {
     fn add(&mut self, kind: &EventKind) {
-        if let EventKind::MessageReceived { message_id } = kind {
-            self.count += 1;
-            self.last_id = self.last_id.max(*message_id);
+        match kind {
+            EventKind::MessageReceived { message_id } => {
+                self.count += 1;
+                self.last_id = self.last_id.max(*message_id);
+            }
+            EventKind::ConnectionOpened { .. } | EventKind::ConnectionClosed { .. } => {
+                self.links = true;
+            }
+            _ => {}
         }
     }
 }
@@ -74,7 +85,11 @@ impl Listener {
             );
         }
         loop {
+            if std::mem::take(&mut self.links) {
+                return Some(Event::default().event("connections").data("{}"));
+            }
             let news = self.gather().await?;
+            self.links = news.links;
             if news.lagged {
                 // More came in than was kept for this page: it has to look for itself.
                 return Some(Event::default().event("lagged").data("{}"));

@@ -11,8 +11,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::{Shared, WebApp};
 use crate::{
-    act, assets, check, convert, detail, error_page, events, generate, headers, list, order,
-    orders, outbox, patient, send, tools_api, worklist,
+    act, assets, check, connections, convert, detail, error_page, events, generate, headers, list,
+    login, order, orders, outbox, patient, send, tools_api, worklist,
 };
 
 /// The pages.
@@ -32,6 +32,10 @@ pub fn router(app: WebApp) -> Router {
         .route("/orders/{accession}/step", post(act::step))
         .route("/patients/{id}", get(patient::patient))
         .route("/worklist", get(worklist::worklist))
+        .route("/login", get(login::form).post(login::enter))
+        .route("/logout", post(login::leave))
+        .route("/connections", get(connections::connections))
+        .route("/connections/faults", post(connections::faults))
         .route("/outbox", get(outbox::outbox))
         .route("/outbox/{id}", get(outbox::item))
         .route("/outbox/{id}/{command}", post(act::outbox))

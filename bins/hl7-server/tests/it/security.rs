@@ -283,6 +283,57 @@ async fn a_bind_that_others_can_reach_needs_a_key_and_the_pages_ask_for_it() {
         .await
         .unwrap();
     assert_eq!(answer.status(), 200);
+    // A browser logs in once, and shows no key again.
+    let browser = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let page = |path: &str| {
+        browser
+            .get(format!("{web}{path}"))
+            .header("accept", "text/html")
+    };
+    let answer = page("/orders?q=a%20b").send().await.unwrap();
+    assert_eq!(answer.status(), 303);
+    assert_eq!(
+        answer.headers()["location"],
+        "/login?next=%2Forders%3Fq%3Da%2520b"
+    );
+    assert_eq!(page("/login").send().await.unwrap().status(), 200);
+    assert_eq!(
+        page("/assets/style.css").send().await.unwrap().status(),
+        200
+    );
+    let enter = async |key: &str| {
+        let form = format!("key={key}&next=%2Forders");
+        let kind = "application/x-www-form-urlencoded";
+        let login = browser
+            .post(format!("{web}/login"))
+            .header("content-type", kind);
+        login.body(form).send().await.unwrap()
+    };
+    assert_eq!(enter("guess").await.status(), 401);
+    let answer = enter(secret.trim()).await;
+    assert_eq!(answer.status(), 303);
+    assert_eq!(answer.headers()["location"], "/orders");
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+    assert!(cookie.contains("HttpOnly; SameSite=Strict"), "{cookie}");
+    assert!(!cookie.contains(secret.trim()));
+    let pair = cookie.split(';').next().unwrap().to_owned();
+    let answer = page("/orders")
+        .header("cookie", &pair)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(!answer.text().await.unwrap().contains(secret.trim()));
+    // The key may read and not more; and nobody else's page acts for the browser.
+    let act = |origin: &str| {
+        let send = browser.post(format!("{web}/logout"));
+        send.header("cookie", &pair).header("origin", origin).send()
+    };
+    let status = act("https://evil.example").await.unwrap().status();
+    assert_eq!(status, 403);
     // Keys that are gone leave it closed.
     let (_, listed, _) = tool(data, &["keys", "list", "--json"]);
     let key: serde_json::Value = serde_json::from_str(listed.trim()).unwrap();
@@ -301,6 +352,12 @@ async fn a_bind_that_others_can_reach_needs_a_key_and_the_pages_ask_for_it() {
     })
     .await;
     assert_eq!(client.get(&rest).send().await.unwrap().status(), 401);
+    let answer = page("/orders")
+        .header("cookie", &pair)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 303, "the session ends with its key");
 }
 
 #[test]

@@ -5,20 +5,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use medsynapse_broker::Clock;
 use medsynapse_store::TrailEntry;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::Access;
 use super::keys::ApiKeys;
 use super::scope::{Scope, Scopes};
+use super::sessions::Login;
 use crate::problem::Problem;
 
 /// No part of an entry of the trail is longer: what a stranger sends does not fill the disk.
@@ -73,6 +74,7 @@ pub struct Guard {
     /// Tells when keys have ended.
     pub clock: Arc<dyn Clock>,
     table: Option<Arc<Table>>,
+    login: Option<Login>,
 }
 
 impl std::fmt::Debug for Guard {
@@ -93,7 +95,16 @@ impl Guard {
             access,
             clock,
             table: None,
+            login: None,
         }
+    }
+
+    /// Takes browsers that are logged in too, and sends the others to `/login`, which is open to
+    /// everybody as what is under `/assets/` is.
+    #[must_use]
+    pub fn with_login(mut self, login: Login) -> Self {
+        self.login = Some(login);
+        self
     }
 
     pub(crate) fn with_table(
@@ -107,6 +118,7 @@ impl Guard {
             access,
             clock,
             table: Some(Arc::new(table)),
+            login: None,
         }
     }
 
@@ -120,6 +132,15 @@ impl Guard {
             ref method => method.clone(),
         };
         let Some(table) = &self.table else {
+            let path = request.extensions.get::<MatchedPath>();
+            let path = path.map_or("", MatchedPath::as_str);
+            if self.login.is_some() && matches!(path, "/login" | "/logout" | "/assets/{name}") {
+                return Needs::Nothing;
+            }
+            // They are sent something and change nothing.
+            if matches!(path, "/check" | "/convert" | "/api/generate") {
+                return Needs::Scope(Scope::Read);
+            }
             return Needs::Scope(if method == Method::GET {
                 Scope::Read
             } else {
@@ -165,8 +186,10 @@ impl Guard {
             (None, _) => {}
         }
         let mut given = headers.get_all(AUTHORIZATION).iter();
-        let (Some(given), None) = (given.next(), given.next()) else {
-            return None;
+        let given = match (given.next(), given.next()) {
+            (Some(given), None) => given,
+            (None, _) => return self.login.as_ref()?.caller(headers, now),
+            (Some(_), Some(_)) => return None,
         };
         let (scheme, rest) = given.to_str().ok()?.split_once(' ')?;
         if scheme.eq_ignore_ascii_case("bearer") {
@@ -204,6 +227,9 @@ impl Guard {
             return Ok(Caller::anonymous(Scopes::ALL));
         }
         let Some(caller) = self.caller(&request.headers).await else {
+            if self.login.is_some() && wants_page(request) {
+                return Err(to_login(request));
+            }
             if let Err(wait) = self.access.rates.failed_login(address) {
                 return Err(too_many(
                     "Too many requests with a wrong key from this address",
@@ -211,7 +237,7 @@ impl Guard {
                 ));
             }
             tracing::warn!(peer = %address, "a request without a valid API key");
-            return Err(self.unauthorized());
+            return Err(self.unauthorized(&request.headers));
         };
         if let Needs::Scope(scope) = needs
             && !caller.scopes.allow(scope)
@@ -228,10 +254,14 @@ impl Guard {
         Ok(caller)
     }
 
-    fn unauthorized(&self) -> Response {
+    fn unauthorized(&self, headers: &HeaderMap) -> Response {
         let text = "Unauthorized: Invalid API key";
         let problem = Problem::new(StatusCode::UNAUTHORIZED, "invalid_api_key", text);
         let mut response = problem.into_response();
+        // A script of a page whose session has ended: the browser must not ask for a password.
+        if self.login.is_some() && headers.contains_key("sec-fetch-site") {
+            return response;
+        }
         let scheme = if self.access.basic {
             "Basic realm=\"Medsynapse PACS Broker\", charset=\"UTF-8\""
         } else {
@@ -251,7 +281,8 @@ impl Guard {
                 let mut request = Request::from_parts(parts, body);
                 request.extensions_mut().insert(caller.clone());
                 let mut response = next.run(request).await;
-                response.extensions_mut().insert(caller);
+                // Who has just logged in is no longer anonymous.
+                response.extensions_mut().get_or_insert(caller);
                 response
             }
             Err(response) => response,
@@ -300,6 +331,28 @@ impl Guard {
             .await;
         response
     }
+}
+
+/// Whether a browser asks for a page, without a key.
+fn wants_page(request: &Parts) -> bool {
+    let accepts = request.headers.get(ACCEPT).map(HeaderValue::as_bytes);
+    let html = accepts.is_some_and(|accepts| accepts.windows(9).any(|part| part == b"text/html"));
+    let shows_key =
+        request.headers.contains_key("x-api-key") || request.headers.contains_key(AUTHORIZATION);
+    html && !shows_key
+}
+
+/// To the login, and back to what was asked for.
+fn to_login(request: &Parts) -> Response {
+    let mut address = String::from("/login");
+    if request.method == Method::GET
+        && let Some(asked) = request.uri.path_and_query()
+        && asked.as_str() != "/"
+    {
+        address.push_str("?next=");
+        address.extend(utf8_percent_encode(asked.as_str(), NON_ALPHANUMERIC));
+    }
+    Redirect::to(&address).into_response()
 }
 
 fn too_many(text: &'static str, wait: std::time::Duration) -> Response {

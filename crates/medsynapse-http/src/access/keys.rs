@@ -132,6 +132,15 @@ impl ApiKeys {
         self.now().is_empty()
     }
 
+    /// The scopes of the key of that name, if it has not ended.
+    pub(crate) fn scopes_of(&self, id: &str, now: DateTime<Utc>) -> Option<Scopes> {
+        let keys = self.now();
+        let key = keys.iter().find(|key| key.id == id)?;
+        key.ends_at
+            .is_none_or(|end| now < end)
+            .then_some(key.scopes)
+    }
+
     /// The name and the scopes of `key`, if it is one of them and has not ended.
     pub fn find(&self, key: &[u8], now: DateTime<Utc>) -> Option<(String, Scopes)> {
         let given: [u8; 32] = Sha256::digest(key).into();

@@ -4,6 +4,7 @@ mod guard;
 mod keys;
 mod rates;
 mod scope;
+mod sessions;
 mod tokens;
 mod trail;
 
@@ -14,6 +15,7 @@ pub(crate) use guard::{Needs, OnWhom, Table, peer};
 pub use keys::{ApiKey, ApiKeys, NewKey};
 pub use rates::{Rate, Rates};
 pub use scope::{Scope, Scopes, UnknownScope};
+pub use sessions::{Login, LoginError, Random};
 pub use tokens::{Fetch, TokenError, TokenSettings, Tokens};
 pub use trail::Trail;
 

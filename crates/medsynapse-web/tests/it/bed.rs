@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chrono::DateTime;
-use medsynapse_broker::{Broker, BrokerConfig, ManualClock, MllpHandler, Origin};
-use medsynapse_http::AllowedHosts;
+use medsynapse_broker::{Broker, BrokerConfig, Faults, ManualClock, MllpHandler, Origin};
+use medsynapse_http::{AllowedHosts, Connections};
 use medsynapse_store::{Destination, SqliteStore, Transport};
 use medsynapse_web::{Modalities, WebApp, WebLimits, router};
 use medsynapse_worklist::live::{Live, WorkflowSettings};
@@ -21,6 +21,8 @@ pub(crate) struct Bed {
     pub(crate) address: SocketAddr,
     pub(crate) mllp_address: String,
     pub(crate) broker: Arc<Broker>,
+    pub(crate) connections: Connections,
+    pub(crate) faults: Faults,
     pub(crate) stop: watch::Sender<bool>,
     _directory: TempDir,
 }
@@ -79,10 +81,15 @@ impl Bed {
             Arc::new(hl7_mllp::NoObserver),
             CancellationToken::new(),
         ));
+        let connections = Connections::default();
+        let faults = Faults::new(1);
         let app = WebApp {
             broker: Arc::clone(&broker),
             clock,
             modalities: Some(modalities(&broker)),
+            connections: connections.clone(),
+            faults: Some(faults.clone()),
+            login: None,
             hosts: AllowedHosts::default(),
             mllp_address: mllp_address.clone(),
             rest_url: "http://127.0.0.1:3000/".into(),
@@ -95,6 +102,8 @@ impl Bed {
             address,
             mllp_address,
             broker,
+            connections,
+            faults,
             stop,
             _directory: directory,
         }

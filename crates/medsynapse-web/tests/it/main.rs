@@ -2,6 +2,7 @@
 //! The pages over real sockets and a real database.
 
 mod bed;
+mod connections;
 mod detail;
 mod hostile;
 mod list;
