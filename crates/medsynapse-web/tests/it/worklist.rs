@@ -45,9 +45,9 @@ async fn an_order_is_shown_as_the_modality_gets_it() {
     let text = bed.get("/worklist?aet=CT1&order=ACC1").await.text();
     for part in [
         "The modality sees it.",
-        "(0008,0050) SH AccessionNumber ACC1 OBR-2",
-        "PatientName SMITH^JOHN PID-5",
-        "(0040,0001) AE stepScheduledStationAETitle CT1 OBR-21",
+        "(0008,0050)SH AccessionNumber ACC1 OBR-2.1",
+        "PatientName SMITH^JOHN PID-5.1",
+        "(0040,0001)AE stepScheduledStationAETitle CT1 OBR-21.1",
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
