@@ -180,7 +180,11 @@ fn facts(row: &Row, sender: String, sent_at: String, size: u64) -> Vec<Fact> {
         plain("Sender", sender),
         plain("Sent (MSH-7)", sent_at),
         plain("Received", row.at.full.clone()),
-        plain("Came in by", format!("{} from {}", row.transport, row.peer)),
+        if row.out {
+            plain("Sent to", row.peer.clone())
+        } else {
+            plain("Came in by", format!("{} from {}", row.transport, row.peer))
+        },
         plain("Size", format!("{} bytes", grouped(size))),
         plain(
             "Sent again",

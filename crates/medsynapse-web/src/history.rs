@@ -162,6 +162,8 @@ pub(crate) fn picture(stops: &[Stop], clock: &dyn Clock) -> String {
     let width = LEFT * 2 + STEP * stops.len().saturating_sub(1);
     let mut said = Vec::new();
     let mut marks = String::new();
+    // What came before the last stop is behind, also what nobody told.
+    let last = stops.iter().rposition(|stop| stop.at.is_some());
     for (place, stop) in stops.iter().enumerate() {
         let x = LEFT + STEP * place;
         let class = if stop.at.is_some() {
@@ -172,7 +174,12 @@ pub(crate) fn picture(stops: &[Stop], clock: &dyn Clock) -> String {
         if place > 0 {
             let from = x - STEP + 9;
             let to = x - 9;
-            let _ = write!(marks, "<path class=\"{class}\" d=\"M{from} 16H{to}\"/>");
+            let way = if Some(place) <= last {
+                "reached"
+            } else {
+                "ahead"
+            };
+            let _ = write!(marks, "<path class=\"{way}\" d=\"M{from} 16H{to}\"/>");
         }
         let time = stop
             .at

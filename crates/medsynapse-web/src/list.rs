@@ -8,7 +8,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use medsynapse::PersonName;
 use medsynapse_broker::Clock;
-use medsynapse_store::MessageSummary;
+use medsynapse_store::{Direction, MessageSummary};
 
 use crate::app::{Frame, Shared};
 use crate::badge::Badge;
@@ -59,6 +59,8 @@ struct Also {
 /// A message in a list.
 pub(crate) struct Row {
     pub(crate) id: i64,
+    /// Whether the broker sent it.
+    pub(crate) out: bool,
     pub(crate) at: Wall,
     pub(crate) about: Words,
     pub(crate) type_code: String,
@@ -79,6 +81,7 @@ impl Row {
         let name = from.patient_name.as_deref().map(PersonName::from_xpn);
         Self {
             id: from.id,
+            out: from.direction == Direction::Out,
             at: Wall::of(from.received_at, clock),
             about: words::of(&from.message_code, &from.trigger_event, &from.ack_text),
             type_code: words::type_code(&from.message_code, &from.trigger_event),
