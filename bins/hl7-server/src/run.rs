@@ -114,7 +114,6 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     let login = login(&app, &ports, config, gates.web.tls.is_some());
     let shown = dicom::shown(&live, &config.dicom, &ports);
     let pages = pages(&app, told, shown, login.clone());
-    let pages = medsynapse_web::router(pages);
     let pages = guarded(pages, &app, &ports, config.insecure, login);
     let routes = medsynapse_http::router(app).layer(axum::Extension(Arc::clone(&live)));
     let rest = http::serve(rest, routes, gates.rest, stop.clone());
@@ -294,7 +293,7 @@ fn login(app: &App, ports: &Ports, config: &Config, tls: bool) -> Option<Login> 
 /// The pages, written down in the audit trail; where others can reach them they want a login, or
 /// a key: in a header, or as the password of any name.
 fn guarded(
-    pages: axum::Router,
+    pages: WebApp,
     app: &App,
     ports: &Ports,
     insecure: bool,
@@ -318,7 +317,7 @@ fn guarded(
         guard = guard.with_login(login);
     }
     let guard = Arc::new(guard);
-    pages
+    medsynapse_web::router(pages)
         .layer(from_fn_with_state(Arc::clone(&guard), Guard::check))
         .layer(from_fn_with_state(guard, Guard::write_down))
 }

@@ -44,7 +44,7 @@ struct ConnectionsPage {
 
 struct Peer {
     number: u64,
-    peer: String,
+    from: String,
     since: Wall,
     lasts: String,
 }
@@ -79,7 +79,7 @@ pub(crate) async fn connections(
     let now = clock.now();
     let peer = |(number, one): &(u64, medsynapse_http::Connection)| Peer {
         number: *number,
-        peer: one.peer.clone(),
+        from: one.peer.clone(),
         since: Wall::of(one.opened_at, clock),
         lasts: lasts((now - one.opened_at).num_seconds()),
     };

@@ -62,7 +62,8 @@ after(async () => {
 
 for (const theme of ["light", "dark"]) {
   test(`no screen has an axe violation, ${theme}`, async () => {
-    const page = await browser.window({ theme });
+    // Small enough for pictures in the documentation.
+    const page = await browser.window({ theme, viewport: { width: 1040, height: 620 } });
     for (const [name, path] of screens) {
       await page.goto(path);
       assert.deepEqual(await violations(page), [], `${name}, ${theme}`);
