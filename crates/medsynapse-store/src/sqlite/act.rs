@@ -46,7 +46,7 @@ impl Effects {
 pub(super) fn act(
     transaction: &Transaction<'_>,
     action: &Action,
-    ids: &mut Ids,
+    ids: &mut Ids<'_>,
 ) -> Result<Acted, StoreError> {
     let row = ActionRow::of(&action.kind)?;
     if let Some(key) = &action.idempotency_key

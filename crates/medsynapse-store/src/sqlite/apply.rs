@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::tombstones::Tombstones;
 use super::{act, message, settle};
 use crate::error::StoreError;
 use crate::work::{Done, Work};
@@ -12,17 +13,19 @@ use crate::work::{Done, Work};
 pub(super) struct Writer {
     connection: Connection,
     next_id: i64,
+    tombstones: Tombstones,
     /// Why nothing more is written.
     broken: Option<String>,
 }
 
-/// The numbers of the log.
+/// The numbers of the log, and what else the writer knows without asking.
 #[derive(Debug)]
-pub(super) struct Ids {
+pub(super) struct Ids<'w> {
     next: i64,
+    pub(super) tombstones: &'w mut Tombstones,
 }
 
-impl Ids {
+impl Ids<'_> {
     /// The next one.
     pub(super) const fn take(&mut self) -> i64 {
         let id = self.next;
@@ -47,6 +50,7 @@ impl Writer {
             |row| row.get(0),
         )?;
         Ok(Self {
+            tombstones: Tombstones::load(&connection)?,
             connection,
             next_id: last.unwrap_or(0) + 1,
             broken: None,
@@ -92,7 +96,11 @@ impl Writer {
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         for (id, work) in entries {
-            apply_one(&transaction, work, &mut Ids { next: *id })?;
+            let mut ids = Ids {
+                next: *id,
+                tombstones: &mut self.tombstones,
+            };
+            apply_one(&transaction, work, &mut ids)?;
         }
         transaction.commit()?;
         Ok(())
@@ -112,7 +120,10 @@ impl Writer {
     fn try_commit(&mut self, batch: &[Work]) -> Result<Vec<Done>, StoreError> {
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
-        let mut ids = Ids { next: self.next_id };
+        let mut ids = Ids {
+            next: self.next_id,
+            tombstones: &mut self.tombstones,
+        };
         let done = batch
             .iter()
             .map(|work| apply_one(&transaction, work, &mut ids))
@@ -126,7 +137,7 @@ impl Writer {
 fn apply_one(
     transaction: &Transaction<'_>,
     work: &Work,
-    ids: &mut Ids,
+    ids: &mut Ids<'_>,
 ) -> Result<Done, StoreError> {
     match work {
         Work::Message(received) => message::receive(transaction, received, ids).map(Done::Message),

@@ -66,7 +66,7 @@ pub(super) fn put<'a>(
     told: &Told,
     action: &Action,
     entry: Entry,
-    ids: &mut Ids,
+    ids: &mut Ids<'_>,
     control_ids: &mut impl Iterator<Item = &'a String>,
 ) -> Result<Vec<i64>, StoreError> {
     let mut queued = Vec::new();

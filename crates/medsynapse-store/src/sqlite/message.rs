@@ -8,6 +8,7 @@ use super::apply::{Entry, Ids};
 use super::events;
 use super::plan::{Plan, plan};
 use super::rows::micros;
+use super::tombstones::Tombstones;
 use crate::error::StoreError;
 use crate::event::Event;
 use crate::query::Direction;
@@ -16,7 +17,7 @@ use crate::record::{Applied, Note, Received};
 pub(super) fn receive(
     transaction: &Transaction<'_>,
     received: &Received,
-    ids: &mut Ids,
+    ids: &mut Ids<'_>,
 ) -> Result<Applied, StoreError> {
     let digest = received.digest();
     let mut reused = false;
@@ -30,7 +31,7 @@ pub(super) fn receive(
         id: ids.take(),
         at: received.received_at,
     };
-    let mut decided = decide(transaction, received, entry, reused)?;
+    let mut decided = decide(transaction, received, entry, reused, ids.tombstones)?;
     if reused && received.accept_reused_control_id {
         let text = "MSH-10 was used before with other content";
         decided.warnings.push(Note::warning(
@@ -110,6 +111,7 @@ fn decide(
     received: &Received,
     entry: Entry,
     reused: bool,
+    tombstones: &mut Tombstones,
 ) -> Result<Decided, StoreError> {
     let mut warnings = Note::of_warnings(&received.warnings);
     let change = match &received.outcome {
@@ -130,7 +132,7 @@ fn decide(
     let plan = if reused && !received.accept_reused_control_id {
         Plan::nothing(Effect::ControlIdReused)
     } else {
-        plan(transaction, change, received, entry)?
+        plan(transaction, change, received, entry, tombstones)?
     };
     warnings.extend(plan.warnings);
     let effect = plan.effect;

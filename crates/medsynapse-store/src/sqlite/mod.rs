@@ -22,6 +22,7 @@ mod retention;
 mod rows;
 mod search;
 mod settle;
+mod tombstones;
 
 use std::fs::File;
 use std::ops::ControlFlow;

@@ -12,6 +12,7 @@ use super::changes;
 use super::rows::{
     cancelled_uid, delete_order, next_version, order, orders_of, put_order, put_report,
 };
+use super::tombstones::Tombstones;
 use crate::error::StoreError;
 use crate::record::{FieldChange, Note, OrderRecord, Received};
 
@@ -84,12 +85,18 @@ pub(super) fn plan(
     change: &Change,
     received: &Received,
     entry: Entry,
+    tombstones: &mut Tombstones,
 ) -> Result<Plan, StoreError> {
     match change {
-        Change::RegisterOrder(register) => register_order(transaction, register, received, entry),
+        Change::RegisterOrder(register) => {
+            register_order(transaction, register, received, entry, tombstones)
+        }
         Change::CancelOrder(accession_number) => Ok(match order(transaction, accession_number)? {
             None => Plan::nothing(Effect::UnknownOrder(accession_number.clone())),
-            Some(record) => Plan::one(Effect::OrderCancelled, Write::DeleteOrder(Box::new(record))),
+            Some(record) => {
+                tombstones.insert(accession_number.as_str());
+                Plan::one(Effect::OrderCancelled, Write::DeleteOrder(Box::new(record)))
+            }
         }),
         Change::CompleteOrder(accession_number) => {
             Ok(match order(transaction, accession_number)? {
@@ -155,6 +162,7 @@ fn register_order(
     register: &RegisterOrder,
     received: &Received,
     entry: Entry,
+    tombstones: &Tombstones,
 ) -> Result<Plan, StoreError> {
     let known = order(transaction, &register.accession_number)?;
     if known.is_none() && register.control == OrderControl::Change {
@@ -199,7 +207,11 @@ fn register_order(
     attributes.apply(&register.patches);
     if attributes.get(Attribute::StudyInstanceUid).is_none() {
         // An order that was cancelled and comes again is the same study.
-        let uid = cancelled_uid(transaction, &register.accession_number)?;
+        let uid = if tombstones.may_contain(register.accession_number.as_str()) {
+            cancelled_uid(transaction, &register.accession_number)?
+        } else {
+            None
+        };
         let uid = uid.as_deref().unwrap_or(&register.derived_uid);
         attributes.set(Attribute::StudyInstanceUid, uid);
     }

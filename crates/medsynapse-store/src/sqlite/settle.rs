@@ -36,7 +36,7 @@ fn find(transaction: &Transaction<'_>, message_id: i64) -> Result<Option<Row>, S
 pub(super) fn settle(
     transaction: &Transaction<'_>,
     delivery: &Delivery,
-    ids: &mut Ids,
+    ids: &mut Ids<'_>,
 ) -> Result<Settled, StoreError> {
     let Some(row) = find(transaction, delivery.message_id)? else {
         return Ok(Settled {
