@@ -1,5 +1,7 @@
 //! [`StoreError`].
 
+use crate::sqlite::Damaged;
+
 /// Why the store could not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -14,10 +16,13 @@ pub enum StoreError {
     /// The disk is full; room makes it work again.
     #[error("the disk is full")]
     Full,
-    /// A stored message does not match its digest.
-    #[error("message {id} does not match its checksum and is not given out")]
+    /// A stored row does not match its checksum, or a message its digest. Other rows can still
+    /// be read; the row is in the last good backup, or `hl7-server replay` makes it anew.
+    #[error("row {id} of {table} does not match its checksum and is not given out")]
     Corrupt {
-        /// Which one.
+        /// In which table.
+        table: &'static str,
+        /// Which one: the number of an entry of the log, as far as the row can still tell.
         id: i64,
     },
     /// Another server has the data directory open.
@@ -38,6 +43,14 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        if let rusqlite::Error::FromSqlConversionFailure(_, _, cause) = &error
+            && let Some(damaged) = cause.downcast_ref::<Damaged>()
+        {
+            return Self::Corrupt {
+                table: damaged.table,
+                id: damaged.row,
+            };
+        }
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
             Some(rusqlite::ErrorCode::SystemIoFailure | rusqlite::ErrorCode::DatabaseCorrupt) => {

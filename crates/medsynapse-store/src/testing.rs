@@ -1,6 +1,7 @@
-//! [`Failing`]: a store that fails when it is told to, for tests.
+//! [`Failing`]: a store that fails when it is told to, and [`reseal`], for tests.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
 use medsynapse::{AccessionNumber, PatientId};
@@ -11,6 +12,19 @@ use crate::{
     PatientRecord, ProcedureRecord, QueueDepth, ReportRecord, ScheduledStep, Slice, StepQuery,
     Store, StoreError, StoredMessage, Work,
 };
+
+/// Makes every checksum of the database in a data directory anew: for a test that changed rows
+/// by hand and means them to be so.
+///
+/// # Errors
+///
+/// The database cannot be written.
+pub fn reseal(directory: &Path) -> Result<(), StoreError> {
+    let path = directory.join("medsynapse.db");
+    Ok(crate::sqlite::reseal(&crate::sqlite::connect(
+        &path, false,
+    )?)?)
+}
 
 /// What a [`Failing`] store is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -167,7 +167,8 @@ impl Rows {
                 database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
             }
         }
-        Ok(())
+        drop(database);
+        Ok(medsynapse_store::testing::reseal(directory)?)
     }
 }
 

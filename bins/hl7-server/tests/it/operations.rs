@@ -230,7 +230,7 @@ async fn a_backup_of_a_damaged_message_is_refused() {
     let (code, told) = backup(&data, &file);
     assert_eq!(code, Some(1));
     assert!(
-        told.contains("message 2 does not match its checksum"),
+        told.contains("row 2 of messages does not match its checksum"),
         "{told}"
     );
     assert_eq!(told.lines().count(), 1);
@@ -307,6 +307,7 @@ async fn what_is_older_than_retention_allows_goes_by_itself() {
         .execute("UPDATE patients SET updated_at = updated_at - ?1", [age])
         .unwrap();
     drop(database);
+    medsynapse_store::testing::reseal(&data).unwrap();
     let file = directory.path().join("broker.toml");
     for (days, left) in [(11, 6), (9, 2)] {
         std::fs::write(&file, format!("[retention]\ndays = {days}\n")).unwrap();

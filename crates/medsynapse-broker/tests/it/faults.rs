@@ -94,7 +94,7 @@ async fn a_changed_byte_in_the_database_is_never_given_out() {
         )
         .unwrap();
     let error = bed.broker.store().message(id).unwrap_err();
-    assert!(matches!(error, StoreError::Corrupt { id: found } if found == id));
+    assert!(matches!(error, StoreError::Corrupt { id: found, .. } if found == id));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod bed;
 mod faults;
+mod flipped;
 mod lanes;
 mod mllp;
 mod model;

@@ -16,8 +16,8 @@ use tempfile::TempDir;
 use crate::bed::{a08, a40, message, order, origin, report, start_of_time};
 
 /// A department in which everything happens, in no sensible order.
-struct Department {
-    broker: Arc<Broker>,
+pub(crate) struct Department {
+    pub(crate) broker: Arc<Broker>,
     clock: Arc<ManualClock>,
     dice: ChaCha8Rng,
     sent: Vec<String>,
@@ -25,7 +25,7 @@ struct Department {
 }
 
 impl Department {
-    fn over(directory: &TempDir, seed: u64) -> Self {
+    pub(crate) fn over(directory: &TempDir, seed: u64) -> Self {
         let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
         let clock = Arc::new(ManualClock::at(start_of_time()));
         let config = BrokerConfig {
@@ -61,7 +61,7 @@ impl Department {
         self.broker.receive(text.into(), origin()).await.unwrap();
     }
 
-    async fn step(&mut self) {
+    pub(crate) async fn step(&mut self) {
         self.clock.advance(TimeDelta::milliseconds(1_500));
         let accession = format!("A{}", self.below(8));
         let patient = format!("P{}", self.below(4));
@@ -291,7 +291,7 @@ async fn a_damaged_message_ends_a_replay() {
     let into = TempDir::new().unwrap();
     let error = replay(directory.path(), into.path(), &Profile::default(), |_| {}).unwrap_err();
     assert!(
-        matches!(error, medsynapse_store::StoreError::Corrupt { id: 1 }),
+        matches!(error, medsynapse_store::StoreError::Corrupt { id: 1, .. }),
         "{error}"
     );
     // And nothing is built over a database that is there.

@@ -1,5 +1,7 @@
 //! An action: what it does to orders, procedure steps and the outbox, in one transaction.
 
+use std::sync::LazyLock;
+
 use medsynapse::{AccessionNumber, OrderState, Report, ReportStatus, StudyStatus};
 use rusqlite::{OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
@@ -9,6 +11,7 @@ use super::enqueue::{self, Told};
 use super::plan::changed;
 use super::procedure;
 use super::rows::{micros, next_version, order, report};
+use super::seal::ACTIONS;
 use super::settle;
 use crate::action::{
     Acted, Action, ActionKind, ActionOutcome, FinalReport, OrderStep, Procedure, ProcedureState,
@@ -17,6 +20,13 @@ use crate::error::StoreError;
 use crate::event::{Event, EventKind, OrderChange, ReportChange};
 use crate::outbox::OutboxState;
 use crate::record::OrderRecord;
+
+static INSERT: LazyLock<String> = LazyLock::new(|| ACTIONS.insert(&[]));
+
+static FIND: LazyLock<String> = LazyLock::new(|| {
+    let columns = ACTIONS.select("");
+    format!("SELECT {columns} FROM actions WHERE idempotency_key = ?1")
+});
 
 /// What an action does, found out before it is written down.
 pub(super) struct Effects {
@@ -354,26 +364,20 @@ impl<'a> ActionRow<'a> {
             .collect();
         let events = serde_json::to_string(&events)
             .map_err(|error| StoreError::Database(error.to_string()))?;
-        transaction
-            .prepare_cached(
-                "INSERT INTO actions (id, at, actor, idempotency_key, kind, accession_number, \
-                 detail, body, outcome, events, digest) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            )?
-            .execute(params![
-                entry.id,
-                micros(entry.at),
-                action.actor,
-                action.idempotency_key,
-                self.kind,
-                self.accession_number,
-                self.detail,
-                self.body,
-                outcome_text(&effects.outcome),
-                events,
-                self.digest,
-            ])?;
-        Ok(())
+        let values = params![
+            entry.id,
+            micros(entry.at),
+            action.actor,
+            self.kind,
+            self.accession_number,
+            outcome_text(&effects.outcome),
+            action.idempotency_key,
+            self.detail,
+            self.body,
+            events,
+            self.digest,
+        ];
+        Ok(ACTIONS.put(transaction, &INSERT, values, &[])?)
     }
 }
 
@@ -433,8 +437,13 @@ fn find_first(
     row: &ActionRow<'_>,
 ) -> Result<Option<Acted>, StoreError> {
     let first: Option<(i64, String, Vec<u8>)> = transaction
-        .prepare_cached("SELECT id, outcome, digest FROM actions WHERE idempotency_key = ?1")?
-        .query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .prepare_cached(&FIND)?
+        .query_row([key], |row| {
+            ACTIONS.check(row, 0)?;
+            let right = row.get_ref(6)?.as_str_or_null()? == Some(key);
+            ACTIONS.unless(right, row.get(0)?)?;
+            Ok((row.get(0)?, row.get(5)?, row.get(10)?))
+        })
         .optional()?;
     let Some((entry_id, outcome, digest)) = first else {
         return Ok(None);
@@ -448,7 +457,7 @@ fn find_first(
             events: Vec::new(),
         }));
     }
-    let outcome = outcome_of(&outcome).ok_or(StoreError::Corrupt { id: entry_id })?;
+    let outcome = outcome_of(&outcome).ok_or_else(|| ACTIONS.damaged(entry_id))?;
     let queued = transaction
         .prepare_cached("SELECT message_id FROM outbox WHERE caused_by = ?1 ORDER BY message_id")?
         .query_map([entry_id], |row| row.get(0))?

@@ -52,7 +52,7 @@ impl Writer {
         Ok(Self {
             tombstones: Tombstones::load(&connection)?,
             connection,
-            next_id: last.unwrap_or(0) + 1,
+            next_id: last.unwrap_or(0).saturating_add(1),
             broken: None,
         })
     }
@@ -62,7 +62,7 @@ impl Writer {
             Ok(done) => done.into_iter().map(Ok).collect(),
             // One piece of work must not take the others down: each gets a transaction of its
             // own.
-            Err(StoreError::Database(_)) if batch.len() > 1 => {
+            Err(StoreError::Database(_) | StoreError::Corrupt { .. }) if batch.len() > 1 => {
                 batch.iter().map(|work| self.apply_alone(work)).collect()
             }
             Err(error) => batch.iter().map(|_| Err(error.clone())).collect(),

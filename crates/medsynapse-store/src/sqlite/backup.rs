@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+use super::seal::{MESSAGES, TABLES};
 use super::{connect, file_error, make_private, sync_directory};
 use crate::error::StoreError;
 use crate::record::digest;
@@ -19,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// What a backup holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BackupSummary {
-    /// Messages, each checked against its checksum.
+    /// Messages, each checked against its checksum; so was every other row.
     pub messages: u64,
     /// The size of the file.
     pub bytes: u64,
@@ -118,7 +119,7 @@ fn copy(
     copy.close().map_err(|(_, error)| StoreError::from(error))
 }
 
-/// Checks the structure, what refers to what, and the checksum of every message.
+/// Checks the structure, what refers to what, and the checksum of every row.
 fn check(path: &Path) -> Result<u64, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database = Connection::open_with_flags(path, flags)?;
@@ -133,13 +134,27 @@ fn check(path: &Path) -> Result<u64, StoreError> {
         let text = "the database is damaged: rows refer to what is not there";
         return Err(StoreError::Database(text.into()));
     }
+    for table in TABLES {
+        // A database of an older version has none yet.
+        let mut column =
+            database.prepare("SELECT 1 FROM pragma_table_info(?1) WHERE name = 'checksum'")?;
+        if !column.exists([table.name])? {
+            continue;
+        }
+        let sql = format!("SELECT {} FROM {}", table.select(""), table.name);
+        let mut statement = database.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            table.check(row, 0)?;
+        }
+    }
     let mut statement = database.prepare("SELECT id, raw, digest FROM messages")?;
     let mut rows = statement.query([])?;
     let mut messages = 0;
     while let Some(row) = rows.next()? {
         let (raw, kept) = (row.get_ref(1)?.as_blob(), row.get_ref(2)?.as_blob());
         if !matches!((raw, kept), (Ok(raw), Ok(kept)) if digest(raw) == kept) {
-            return Err(StoreError::Corrupt { id: row.get(0)? });
+            return Err(MESSAGES.damaged(row.get(0)?).into());
         }
         messages += 1;
     }

@@ -1,12 +1,24 @@
 //! Patients, and what changed of them and of their orders.
 
+use std::sync::LazyLock;
+
 use medsynapse::{Attribute, Attributes, Order, Patch, Patches, PatientId, ReportStatus};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::apply::Entry;
 use super::rows::micros;
+use super::seal::{CHANGES, PATIENTS, REPORTS};
 use crate::error::StoreError;
 use crate::record::{FieldChange, OrderRecord};
+
+static INSERT: LazyLock<String> = LazyLock::new(|| CHANGES.insert(&[]));
+
+static FIND: LazyLock<String> = LazyLock::new(|| {
+    let columns = PATIENTS.select("");
+    format!("SELECT {columns} FROM patients WHERE patient_id = ?1")
+});
+
+static UPSERT: LazyLock<String> = LazyLock::new(|| PATIENTS.upsert("patient_id"));
 
 /// The fields that differ.
 pub(super) fn between(before: &OrderRecord, after: &OrderRecord) -> Vec<FieldChange> {
@@ -68,20 +80,15 @@ impl Change<'_> {
     fn insert(&self, connection: &Connection, entry: Entry) -> Result<(), StoreError> {
         let fields = serde_json::to_string(self.fields)
             .map_err(|error| StoreError::Database(error.to_string()))?;
-        connection
-            .prepare_cached(
-                "INSERT INTO changes (entry_id, at, patient_id, accession_number, merged_into, \
-                 fields) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![
-                entry.id,
-                micros(entry.at),
-                self.patient_id,
-                self.accession_number,
-                self.merged_into,
-                fields
-            ])?;
-        Ok(())
+        let values = params![
+            entry.id,
+            micros(entry.at),
+            self.patient_id,
+            self.accession_number,
+            self.merged_into,
+            fields
+        ];
+        Ok(CHANGES.put(connection, &INSERT, values, &[])?)
     }
 }
 
@@ -92,11 +99,10 @@ const COLUMNS: [&str; 4] = ["name", "sex", "birth_date", "merged_into"];
 
 fn patient(connection: &Connection, patient_id: &str) -> Result<Option<Row>, StoreError> {
     Ok(connection
-        .prepare_cached(
-            "SELECT name, sex, birth_date, merged_into FROM patients WHERE patient_id = ?1",
-        )?
+        .prepare_cached(&FIND)?
         .query_row([patient_id], |row| {
-            Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+            PATIENTS.check(row, 0)?;
+            Ok([row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])
         })
         .optional()?)
 }
@@ -162,23 +168,16 @@ fn write(
         return Ok(());
     }
     let [name, sex, birth_date, merged_into] = after;
-    connection
-        .prepare_cached(
-            "INSERT INTO patients (patient_id, name, sex, birth_date, merged_into, updated_at, \
-             updated_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (patient_id) DO UPDATE \
-             SET name = excluded.name, sex = excluded.sex, birth_date = excluded.birth_date, \
-             merged_into = excluded.merged_into, updated_at = excluded.updated_at, \
-             updated_by = excluded.updated_by",
-        )?
-        .execute(params![
-            patient_id,
-            name,
-            sex,
-            birth_date,
-            merged_into,
-            micros(entry.at),
-            entry.id,
-        ])?;
+    let values = params![
+        patient_id,
+        name,
+        sex,
+        birth_date,
+        merged_into,
+        micros(entry.at),
+        entry.id,
+    ];
+    PATIENTS.put(connection, &UPSERT, values, &[])?;
     let Some(before) = before else {
         return Ok(());
     };
@@ -205,14 +204,15 @@ pub(super) fn merge(
     into: &PatientId,
 ) -> Result<(), StoreError> {
     let (from, into) = (from.as_str(), into.as_str());
-    connection
-        .prepare_cached("UPDATE reports SET patient_id = ?2 WHERE patient_id = ?1")?
-        .execute([from, into])?;
+    let moved = REPORTS.update(&[("patient_id", "?2")], "patient_id = ?1");
+    connection.prepare_cached(&moved)?.execute([from, into])?;
+    let sets = [
+        ("merged_into", "?2"),
+        ("updated_at", "?3"),
+        ("updated_by", "?4"),
+    ];
     let known = connection
-        .prepare_cached(
-            "UPDATE patients SET merged_into = ?2, updated_at = ?3, updated_by = ?4 \
-             WHERE patient_id = ?1",
-        )?
+        .prepare_cached(&PATIENTS.update(&sets, "patient_id = ?1"))?
         .execute(params![from, into, micros(entry.at), entry.id])?;
     if known == 0 {
         return Ok(());

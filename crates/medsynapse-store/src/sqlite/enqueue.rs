@@ -1,5 +1,7 @@
 //! Messages to the RIS, written in the transaction of what caused them.
 
+use std::sync::LazyLock;
+
 use hl7_message::Timestamp;
 use medsynapse::{
     Attribute, Notification, Report, ReportFormat, StudyStatus, notification, rich_text,
@@ -10,11 +12,15 @@ use rusqlite::{Transaction, params};
 use super::apply::{Entry, Ids};
 use super::message::MessageRow;
 use super::rows::micros;
+use super::seal::OUTBOX;
 use crate::action::Action;
 use crate::error::StoreError;
+use crate::outbox::OutboxState;
 use crate::outgoing::{Destination, Source};
 use crate::query::Direction;
 use crate::record::{OrderRecord, digest};
+
+static INSERT: LazyLock<String> = LazyLock::new(|| OUTBOX.insert(&[]));
 
 /// What there is to tell about an order.
 pub(super) struct Told {
@@ -140,22 +146,22 @@ impl Outgoing<'_> {
             raw: &raw,
         }
         .insert(transaction)?;
-        transaction
-            .prepare_cached(
-                "INSERT INTO outbox (message_id, destination, position, state, accession_number, \
-                 study_status, with_text, caused_by, queued_at) \
-                 VALUES (?1, ?2, ?1, 'queued', ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![
-                id,
-                self.to.name,
-                order.accession_number.as_str(),
-                self.told.status.code(),
-                self.with_text.is_some(),
-                entry.id,
-                micros(entry.at),
-            ])?;
-        Ok(())
+        let values = params![
+            id,
+            self.to.name,
+            OutboxState::Queued.as_str(),
+            order.accession_number.as_str(),
+            self.told.status.code(),
+            self.with_text.is_some(),
+            entry.id,
+            micros(entry.at),
+            None::<i64>,
+            0,
+            None::<i64>,
+            None::<&str>,
+            id,
+        ];
+        Ok(OUTBOX.put(transaction, &INSERT, values, &[])?)
     }
 
     fn write(&self) -> Result<Vec<u8>, StoreError> {

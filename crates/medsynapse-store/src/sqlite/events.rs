@@ -1,9 +1,10 @@
 //! Events, read off the log: what is told live and what is read again later come from the same
 //! functions.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::moment;
+use super::seal::{ACTIONS, DELIVERIES, MESSAGES, OUTBOX, Sealed};
 use crate::error::StoreError;
 use crate::event::{Event, EventKind, OrderChange, ReportChange};
 use crate::work::DeliveryOutcome;
@@ -106,21 +107,23 @@ pub(super) fn after(
 }
 
 fn messages(connection: &Connection, first: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, received_at, direction, effect, accession_number FROM messages \
-         WHERE id >= ?1 ORDER BY id LIMIT ?2 + 1",
-    )?;
+    let sql = format!(
+        "SELECT {} FROM messages WHERE id >= ?1 ORDER BY id LIMIT ?2 + 1",
+        MESSAGES.select("")
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     gather(statement.query_map(params![first, limit], |row| {
+        MESSAGES.check(row, 0)?;
         let id = row.get(0)?;
-        let accession_number = row.get_ref(4)?.as_str_or_null()?;
-        let kinds = if row.get_ref(2)?.as_str()? == "out" {
+        let accession_number = row.get_ref(10)?.as_str_or_null()?;
+        let kinds = if row.get_ref(18)?.as_str()? == "out" {
             vec![EventKind::Report {
                 change: ReportChange::Queued,
                 accession_number: accession_number.unwrap_or_default().into(),
                 entry_id: id,
             }]
         } else {
-            let effect = row.get_ref(3)?.as_str_or_null()?;
+            let effect = row.get_ref(20)?.as_str_or_null()?;
             of_message(id, effect.unwrap_or_default(), accession_number)
         };
         Ok(Event::numbered(id, moment(row, 1)?, kinds))
@@ -128,14 +131,17 @@ fn messages(connection: &Connection, first: i64, limit: u32) -> Result<Vec<Event
 }
 
 fn actions(connection: &Connection, first: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, at, events FROM actions WHERE id >= ?1 AND events <> '[]' ORDER BY id LIMIT ?2 + 1",
-    )?;
+    let sql = format!(
+        "SELECT {} FROM actions WHERE id >= ?1 AND events <> '[]' ORDER BY id LIMIT ?2 + 1",
+        ACTIONS.select("")
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     gather(statement.query_map(params![first, limit], |row| {
+        ACTIONS.check(row, 0)?;
         let id = row.get(0)?;
         let kept: Vec<(String, Option<String>)> =
-            serde_json::from_str(row.get_ref(2)?.as_str()?)
-                .map_err(|_| super::rows::odd(2, "list of events"))?;
+            serde_json::from_str(row.get_ref(9)?.as_str()?)
+                .map_err(|_| super::rows::odd(9, "list of events"))?;
         let kinds = kept
             .iter()
             .filter_map(|(name, order)| of_action(name, order.as_deref(), id))
@@ -145,16 +151,21 @@ fn actions(connection: &Connection, first: i64, limit: u32) -> Result<Vec<Event>
 }
 
 fn deliveries(connection: &Connection, first: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT d.id, d.at, d.message_id, d.outcome, o.accession_number \
-         FROM deliveries d JOIN outbox o ON o.message_id = d.message_id \
+    let sql = format!(
+        "SELECT {}, {} FROM deliveries d LEFT JOIN outbox o ON o.message_id = d.message_id \
          WHERE d.id >= ?1 AND d.outcome <> 'failed' ORDER BY d.id LIMIT ?2 + 1",
-    )?;
+        DELIVERIES.select("d."),
+        OUTBOX.select("o.")
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     gather(statement.query_map(params![first, limit], |row| {
-        let outcome = DeliveryOutcome::from_name(row.get_ref(3)?.as_str()?)
+        let of = DELIVERIES.width();
+        DELIVERIES.check(row, 0)?;
+        OUTBOX.check(row, of)?;
+        let outcome = DeliveryOutcome::from_name(row.get_ref(4)?.as_str()?)
             .unwrap_or(DeliveryOutcome::Failed);
-        let kinds = of_delivery(row.get(2)?, outcome, row.get_ref(4)?.as_str()?);
-        Ok(Event::numbered(row.get(0)?, moment(row, 1)?, kinds))
+        let kinds = of_delivery(row.get(1)?, outcome, row.get_ref(of + 3)?.as_str()?);
+        Ok(Event::numbered(row.get(0)?, moment(row, 2)?, kinds))
     })?)
 }
 
@@ -170,16 +181,19 @@ fn gather(
 
 /// The id of the last event.
 pub(super) fn last(connection: &Connection) -> Result<i64, StoreError> {
-    let last = |sql: &str| -> Result<Option<i64>, StoreError> {
+    let last = |table: &Sealed| -> Result<Option<i64>, StoreError> {
+        let (columns, name) = (table.select(""), table.name);
+        let sql = format!("SELECT {columns} FROM {name} ORDER BY id DESC LIMIT 1");
+        let id = |row: &Row<'_>| {
+            table.check(row, 0)?;
+            row.get(0)
+        };
         Ok(connection
-            .prepare_cached(sql)?
-            .query_row([], |row: &Row<'_>| row.get(0))?)
+            .prepare_cached(&sql)?
+            .query_row([], id)
+            .optional()?)
     };
-    let entries = [
-        last("SELECT max(id) FROM messages")?,
-        last("SELECT max(id) FROM actions")?,
-        last("SELECT max(id) FROM deliveries")?,
-    ];
+    let entries = [last(&MESSAGES)?, last(&ACTIONS)?, last(&DELIVERIES)?];
     // Beyond every place that an entry has: what comes next has a larger id.
     Ok(entries
         .into_iter()

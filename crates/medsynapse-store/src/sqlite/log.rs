@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::connect;
 use super::rows::{moment, odd};
+use super::seal::{ACTIONS, DELIVERIES, MESSAGES};
 use crate::action::{ActionKind, OrderStep, OutboxCommand, Procedure, ProcedureState};
 use crate::error::StoreError;
 use crate::record::{Transport, digest};
@@ -73,7 +74,7 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// There is no database, or it cannot be read.
+    /// There is no database, it is of an older version, or it cannot be read.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join("medsynapse.db");
         if !path.exists() {
@@ -83,6 +84,15 @@ impl Log {
             });
         }
         let connection = connect(&path, true)?;
+        let current: bool = connection.query_row(
+            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('messages') WHERE name = 'checksum')",
+            [],
+            |row| row.get(0),
+        )?;
+        if !current {
+            let text = "it is of an older version; start the server on it, or on a copy, once";
+            return Err(StoreError::Migration(text.into()));
+        }
         // Until it is dropped: all of it is read from one snapshot.
         connection.execute_batch("BEGIN")?;
         Ok(Self { connection })
@@ -120,24 +130,26 @@ impl Log {
     fn message(&self, id: i64) -> Result<LoggedMessage, StoreError> {
         let (message, kept) = self
             .connection
-            .prepare_cached(
-                "SELECT raw, ack, received_at, transport, peer, digest FROM messages WHERE id = ?1",
-            )?
+            .prepare_cached(&format!(
+                "SELECT {}, raw FROM messages WHERE id = ?1",
+                MESSAGES.select("")
+            ))?
             .query_row([id], |row| {
+                MESSAGES.check(row, 0)?;
                 let message = LoggedMessage {
-                    raw: row.get(0)?,
-                    ack: row.get(1)?,
-                    received_at: moment(row, 2)?,
-                    transport: match row.get_ref(3)?.as_str()? {
+                    raw: row.get(MESSAGES.width())?,
+                    ack: row.get(24)?,
+                    received_at: moment(row, 1)?,
+                    transport: match row.get_ref(2)?.as_str()? {
                         "http" => Transport::Http,
                         _ => Transport::Mllp,
                     },
-                    peer: row.get(4)?,
+                    peer: row.get(3)?,
                 };
-                Ok((message, row.get::<_, Vec<u8>>(5)?))
+                Ok((message, row.get::<_, Vec<u8>>(21)?))
             })?;
         if digest(&message.raw).as_slice() != kept {
-            return Err(StoreError::Corrupt { id });
+            return Err(MESSAGES.damaged(id).into());
         }
         Ok(message)
     }
@@ -145,32 +157,38 @@ impl Log {
     fn action(&self, id: i64) -> Result<LoggedAction, StoreError> {
         let mut action = self
             .connection
-            .prepare_cached(
-                "SELECT at, actor, idempotency_key, kind, accession_number, detail, body \
-                 FROM actions WHERE id = ?1",
-            )?
+            .prepare_cached(&format!(
+                "SELECT {} FROM actions WHERE id = ?1",
+                ACTIONS.select("")
+            ))?
             .query_row([id], |row| {
+                ACTIONS.check(row, 0)?;
                 Ok(LoggedAction {
-                    at: moment(row, 0)?,
-                    actor: row.get(1)?,
-                    idempotency_key: row.get(2)?,
+                    at: moment(row, 1)?,
+                    actor: row.get(2)?,
+                    idempotency_key: row.get(6)?,
                     kind: kind(row)?,
                     sent: Vec::new(),
                 })
             })?;
         // What an action sends stands right behind it.
-        let mut statement = self.connection.prepare_cached(
-            "SELECT peer, raw, digest FROM messages WHERE id = ?1 AND direction = 'out'",
-        )?;
+        let sql = format!(
+            "SELECT {}, raw FROM messages WHERE id = ?1 AND direction = 'out'",
+            MESSAGES.select("")
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
         for id in id + 1.. {
             let sent: Option<(String, Vec<u8>, Vec<u8>)> = statement
-                .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .query_row([id], |row| {
+                    MESSAGES.check(row, 0)?;
+                    Ok((row.get(3)?, row.get(MESSAGES.width())?, row.get(21)?))
+                })
                 .optional()?;
             let Some((destination, raw, kept)) = sent else {
                 break;
             };
             if digest(&raw).as_slice() != kept {
-                return Err(StoreError::Corrupt { id });
+                return Err(MESSAGES.damaged(id).into());
             }
             action.sent.push((destination, raw));
         }
@@ -180,34 +198,36 @@ impl Log {
     fn delivery(&self, id: i64) -> Result<Delivery, StoreError> {
         Ok(self
             .connection
-            .prepare_cached(
-                "SELECT message_id, at, took, outcome, reason, answer FROM deliveries WHERE id = ?1",
-            )?
+            .prepare_cached(&format!(
+                "SELECT {} FROM deliveries WHERE id = ?1",
+                DELIVERIES.select("")
+            ))?
             .query_row([id], |row| {
+                DELIVERIES.check(row, 0)?;
                 Ok(Delivery {
-                    message_id: row.get(0)?,
-                    at: moment(row, 1)?,
-                    took_micros: row.get(2)?,
-                    outcome: DeliveryOutcome::from_name(row.get_ref(3)?.as_str()?)
-                        .ok_or_else(|| odd(3, "delivery outcome"))?,
-                    reason: row.get(4)?,
-                    answer: row.get(5)?,
+                    message_id: row.get(1)?,
+                    at: moment(row, 2)?,
+                    took_micros: row.get(3)?,
+                    outcome: DeliveryOutcome::from_name(row.get_ref(4)?.as_str()?)
+                        .ok_or_else(|| odd(4, "delivery outcome"))?,
+                    reason: row.get(5)?,
+                    answer: row.get(6)?,
                 })
             })?)
     }
 }
 
-/// The action of a row: kind, accession number, detail and body from column 3 on.
+/// The action of a row with all its columns.
 fn kind(row: &Row<'_>) -> rusqlite::Result<ActionKind> {
     let name = row.get_ref(3)?.as_str()?;
     let accession_number = row
         .get_ref(4)?
         .as_str_or_null()?
         .and_then(|text| AccessionNumber::try_from(text).ok());
-    let detail: serde_json::Value = serde_json::from_str(row.get_ref(5)?.as_str()?)
-        .map_err(|_| odd(5, "detail of an action"))?;
+    let detail: serde_json::Value = serde_json::from_str(row.get_ref(7)?.as_str()?)
+        .map_err(|_| odd(7, "detail of an action"))?;
     if let Some(word) = name.strip_prefix("procedure-") {
-        let dataset: Option<Vec<u8>> = row.get(6)?;
+        let dataset: Option<Vec<u8>> = row.get(8)?;
         return procedure(word, &detail, dataset.unwrap_or_default())
             .ok_or_else(|| odd(5, "procedure step"));
     }

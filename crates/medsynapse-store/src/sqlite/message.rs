@@ -1,18 +1,25 @@
 //! A message that came in, and the rows of the message log.
 
+use std::sync::LazyLock;
+
 use hl7_message::AckCode;
 use medsynapse::Effect;
+use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::apply::{Entry, Ids};
 use super::events;
 use super::plan::{Plan, plan};
 use super::rows::micros;
+use super::seal::{COUNTS, MESSAGES};
 use super::tombstones::Tombstones;
 use crate::error::StoreError;
 use crate::event::Event;
 use crate::query::Direction;
 use crate::record::{Applied, Note, Received};
+
+static RESENT: LazyLock<String> =
+    LazyLock::new(|| MESSAGES.update(&[("retransmissions", "retransmissions + 1")], "id = ?1"));
 
 pub(super) fn receive(
     transaction: &Transaction<'_>,
@@ -181,12 +188,10 @@ fn find_first(
     let Some((message_id, code, text)) = first else {
         return Ok(None);
     };
-    let code: AckCode = code
-        .parse()
-        .map_err(|_| StoreError::Corrupt { id: message_id })?;
-    transaction
-        .prepare_cached("UPDATE messages SET retransmissions = retransmissions + 1 WHERE id = ?1")?
-        .execute([message_id])?;
+    let code: AckCode = code.parse().map_err(|_| MESSAGES.damaged(message_id))?;
+    // A first one that is damaged is not answered from.
+    let intact = transaction.prepare_cached(&RESENT)?.execute([message_id])?;
+    MESSAGES.unless(intact == 1, message_id)?;
     let ack = received.reply.write(code, &text, &[]);
     Ok(Some(Applied {
         accession_number: facts.accession_number.clone(),
@@ -221,6 +226,20 @@ fn control_id_known(
             |row| row.get(0),
         )?)
 }
+
+static INSERT: LazyLock<String> = LazyLock::new(|| MESSAGES.insert(&["raw"]));
+
+/// A count that is damaged stays damaged.
+static COUNT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "INSERT INTO message_counts (message_code, messages, direction, checksum) \
+         VALUES (?1, 1, ?2, {}) ON CONFLICT (direction, message_code) \
+         DO UPDATE SET messages = messages + 1, checksum = {} WHERE {}",
+        "row_checksum('message_counts', ?1, 1, ?2)",
+        COUNTS.expression("", &[("messages", "messages + 1")]),
+        COUNTS.intact("message_counts."),
+    )
+});
 
 /// A row of the message log.
 pub(super) struct MessageRow<'a> {
@@ -259,48 +278,41 @@ impl MessageRow<'_> {
                 .map(Some)
                 .map_err(|error| StoreError::Database(error.to_string()))
         };
+        let warnings = i64::try_from(self.warnings.len()).unwrap_or(i64::MAX);
+        let size = i64::try_from(self.raw.len()).unwrap_or(i64::MAX);
+        let direction = self.direction.as_str();
+        let (finding_notes, warning_notes) = (json(self.findings)?, json(self.warnings)?);
+        let values: [&dyn ToSql; 25] = [
+            &self.id,
+            &self.received_at,
+            &self.transport,
+            &self.peer,
+            &self.sending_application,
+            &self.sending_facility,
+            &self.sent_at,
+            &self.message_code,
+            &self.trigger_event,
+            &self.control_id,
+            &self.accession_number,
+            &self.patient_id,
+            &self.patient_name,
+            &self.ack_code,
+            &self.ack_text,
+            &warnings,
+            &0_i64,
+            &size,
+            &direction,
+            &self.version,
+            &self.effect,
+            &self.digest,
+            &finding_notes,
+            &warning_notes,
+            &self.ack,
+        ];
+        MESSAGES.put(connection, &INSERT, &values, &[&self.raw])?;
         connection
-            .prepare_cached(
-                "INSERT INTO messages (id, direction, received_at, transport, peer, \
-                 sending_application, sending_facility, sent_at, message_code, trigger_event, \
-                 control_id, version, accession_number, patient_id, patient_name, ack_code, \
-                 ack_text, effect, warning_count, size, digest, findings, warnings, ack, raw) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
-                 ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
-            )?
-            .execute(params![
-                self.id,
-                self.direction.as_str(),
-                self.received_at,
-                self.transport,
-                self.peer,
-                self.sending_application,
-                self.sending_facility,
-                self.sent_at,
-                self.message_code,
-                self.trigger_event,
-                self.control_id,
-                self.version,
-                self.accession_number,
-                self.patient_id,
-                self.patient_name,
-                self.ack_code,
-                self.ack_text,
-                self.effect,
-                i64::try_from(self.warnings.len()).unwrap_or(i64::MAX),
-                i64::try_from(self.raw.len()).unwrap_or(i64::MAX),
-                self.digest,
-                json(self.findings)?,
-                json(self.warnings)?,
-                self.ack,
-                self.raw,
-            ])?;
-        connection
-            .prepare_cached(
-                "INSERT INTO message_counts (direction, message_code, messages) VALUES (?1, ?2, 1) \
-                 ON CONFLICT (direction, message_code) DO UPDATE SET messages = messages + 1",
-            )?
-            .execute([self.direction.as_str(), self.message_code])?;
+            .prepare_cached(&COUNT)?
+            .execute([self.message_code, direction])?;
         Ok(())
     }
 }

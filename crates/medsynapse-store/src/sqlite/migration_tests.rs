@@ -223,6 +223,7 @@ fn searches_find_what_there_is_by_every_index() {
              UPDATE messages SET message_code = 'ADT' WHERE id IN (7, 9);",
         )
         .unwrap();
+    super::seal::reseal(&connection).unwrap();
     drop(connection);
     let store = SqliteStore::open(directory.path()).unwrap();
     let find = |search: MessageSearch| -> Vec<i64> {

@@ -20,6 +20,7 @@ mod read;
 mod rebuild;
 mod retention;
 mod rows;
+mod seal;
 mod search;
 mod settle;
 mod tombstones;
@@ -50,6 +51,9 @@ pub use log::{Log, LogEntry, LoggedAction, LoggedMessage};
 use read::Readers;
 pub use rebuild::{Comparison, Difference, Rebuild};
 pub use retention::{Purge, Purged};
+pub(crate) use seal::Damaged;
+#[cfg(feature = "testing")]
+pub(crate) use seal::reseal;
 
 mod embedded {
     #![allow(clippy::pedantic, missing_docs, reason = "written by a macro")]
@@ -120,12 +124,7 @@ impl SqliteStore {
         make_private(&path)?;
         let mut connection = connect(&path, false)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        let report = embedded::migrations::runner()
-            .run(&mut connection)
-            .map_err(|error| StoreError::Migration(error.to_string()))?;
-        for migration in report.applied_migrations() {
-            tracing::info!(%migration, "database brought to a new version");
-        }
+        migrate(&mut connection)?;
         // The checkpointer does this, off the writer's thread.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         if let Some(pages) = options.pages_max {
@@ -290,8 +289,62 @@ pub(crate) fn connect(path: &Path, read_only: bool) -> Result<Connection, StoreE
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "cache_size", -32_768)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    // A page whose structure is broken is an error rather than rows.
+    connection.pragma_update(None, "cell_size_check", "ON")?;
+    seal::register(&connection)?;
+    connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)
+}
+
+/// Brings a database to this version.
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let runner = embedded::migrations::runner();
+    let known = runner.get_migrations();
+    let known = known
+        .iter()
+        .map(|m| (i64::from(m.version()), m.checksum().to_string()));
+    if history(connection)? == known.collect::<Vec<_>>() {
+        return Ok(());
+    }
+    let report = runner
+        .run(connection)
+        .map_err(|error| StoreError::Migration(error.to_string()))?;
+    for migration in report.applied_migrations() {
+        tracing::info!(%migration, "database brought to a new version");
+    }
+    Ok(())
+}
+
+/// The steps that a database has made. Refinery panics over what it cannot read of them, so it is
+/// read here first.
+fn history(connection: &Connection) -> Result<Vec<(i64, String)>, StoreError> {
+    let exists = "SELECT 1 FROM sqlite_schema WHERE name = 'refinery_schema_history'";
+    if !connection.prepare(exists)?.exists([])? {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT version, checksum, applied_on, name FROM refinery_schema_history \
+               ORDER BY version";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next()? {
+        let step = || -> Option<(i64, String)> {
+            let version: i32 = row.get(0).ok()?;
+            let checksum: String = row.get(1).ok()?;
+            checksum.parse::<u64>().ok()?;
+            let applied_on: String = row.get(2).ok()?;
+            let plain = |byte: u8| byte.is_ascii_digit() || b"-:.TZ+".contains(&byte);
+            chrono::DateTime::parse_from_rfc3339(&applied_on).ok()?;
+            row.get::<_, String>(3).ok()?;
+            applied_on
+                .bytes()
+                .all(plain)
+                .then(|| (version.into(), checksum))
+        };
+        let damaged = "the record of its versions is damaged";
+        steps.push(step().ok_or_else(|| StoreError::Migration(damaged.into()))?);
+    }
+    Ok(steps)
 }
 
 pub(crate) fn make_directory(directory: &Path) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! Orders as lists, as steps of a worklist, with their history; patients.
 
 use std::ops::ControlFlow;
+use std::sync::LazyLock;
 
 use medsynapse::{AccessionNumber, Attribute, OrderState, PatientId};
 use rusqlite::types::Value;
@@ -10,6 +11,7 @@ use super::filter::{Filter, anywhere, up_to};
 use super::outbox;
 use super::read::{SUMMARY, summary};
 use super::rows::{SELECT, moment, odd, order, read_order, reports};
+use super::seal::{ACTIONS, CANCELLED, CHANGES, MESSAGES, ORDERS, PATIENTS};
 use crate::error::StoreError;
 use crate::outbox::OutboxQuery;
 use crate::query::{OrderQuery, Paging, PatientQuery, Slice, StepQuery};
@@ -59,8 +61,23 @@ pub(super) fn orders(
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), read_order)?;
     let items: Vec<OrderRecord> = rows.collect::<Result<_, _>>()?;
+    for record in &items {
+        ORDERS.unless(asked(query, record), record.id)?;
+    }
+    ORDERS.in_order(&items, |record| record.id, |record| record.id)?;
     let next = next(&items, query.paging.limit, |record| record.id);
     Ok(Slice { items, next })
+}
+
+/// Whether an index gave out what was asked for, as far as indexes are asked.
+fn asked(query: &OrderQuery, record: &OrderRecord) -> bool {
+    let same = |asked: &Option<String>, attribute| {
+        asked.is_none() || asked.as_deref() == record.order.attributes.get(attribute)
+    };
+    same(&query.patient_id, Attribute::PatientId)
+        && same(&query.modality, Attribute::Modality)
+        && same(&query.station_ae_title, Attribute::ScheduledStationAeTitle)
+        && query.state.is_none_or(|state| state == record.order.state)
 }
 
 /// Where the next page begins, if this one is full.
@@ -84,18 +101,22 @@ pub(super) fn scheduled_steps(
     let to = query.scheduled_to.as_deref().map(up_to);
     filter.maybe("scheduled_start < ?", to);
     let (condition, values) = filter.into_parts();
-    let columns: Vec<&str> = Attribute::ALL
-        .into_iter()
-        .map(|attribute| attribute.row().column)
-        .collect();
-    let columns = columns.join(", ");
-    let sql = format!(
-        "SELECT {columns}, state, updated_by FROM orders{condition} \
-         ORDER BY scheduled_start, accession_number"
-    );
+    let select = &*SELECT;
+    let sql = format!("{select}{condition} ORDER BY scheduled_start, accession_number");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
+    // What the step before was sorted by: no index gives out a step twice unseen.
+    let mut before: Option<(Option<String>, String)> = None;
     while let Some(row) = rows.next()? {
+        ORDERS.check(row, 0)?;
+        let start = Attribute::ScheduledStart as usize;
+        let key = (
+            row.get(start)?,
+            row.get(Attribute::AccessionNumber as usize)?,
+        );
+        let right = before.is_none_or(|before| before < key);
+        ORDERS.unless(right, row.get(Attribute::COUNT + 12)?)?;
+        before = Some(key);
         let mut texts = [None; Attribute::COUNT];
         for (index, slot) in texts.iter_mut().enumerate() {
             *slot = row
@@ -112,7 +133,7 @@ pub(super) fn scheduled_steps(
         let step = ScheduledStep {
             values: &texts,
             state,
-            updated_by: row.get(Attribute::COUNT + 1)?,
+            updated_by: row.get(Attribute::COUNT + 12)?,
         };
         if each(&step).is_break() {
             break;
@@ -127,18 +148,31 @@ pub(super) fn history(
 ) -> Result<Option<OrderHistory>, StoreError> {
     let name = accession_number.as_str();
     let sql = format!(
-        "SELECT {SUMMARY} FROM messages WHERE accession_number = ?1 ORDER BY id LIMIT {HISTORY_MAX}"
+        "SELECT {} FROM messages WHERE accession_number = ?1 ORDER BY id LIMIT {HISTORY_MAX}",
+        *SUMMARY
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let messages: Vec<MessageSummary> = statement
-        .query_map([name], summary)?
+        .query_map([name], |row| {
+            let message = summary(row)?;
+            MESSAGES.unless(
+                message.accession_number.as_deref() == Some(name),
+                message.id,
+            )?;
+            Ok(message)
+        })?
         .collect::<Result<_, _>>()?;
-    let mut statement = connection.prepare_cached(
-        "SELECT id, at, actor, kind, accession_number, outcome FROM actions \
-         WHERE accession_number = ?1 ORDER BY id LIMIT ?2",
-    )?;
-    let actions = statement
+    let sql = format!(
+        "SELECT {} FROM actions WHERE accession_number = ?1 ORDER BY id LIMIT ?2",
+        ACTIONS.select("")
+    );
+    MESSAGES.in_order(&messages, |message| message.id, |message| message.id)?;
+    let mut statement = connection.prepare_cached(&sql)?;
+    let actions: Vec<ActionRecord> = statement
         .query_map(params![name, HISTORY_MAX], |row| {
+            ACTIONS.check(row, 0)?;
+            let right = row.get_ref(4)?.as_str_or_null()? == Some(name);
+            ACTIONS.unless(right, row.get(0)?)?;
             Ok(ActionRecord {
                 entry_id: row.get(0)?,
                 at: moment(row, 1)?,
@@ -149,6 +183,7 @@ pub(super) fn history(
             })
         })?
         .collect::<Result<_, _>>()?;
+    ACTIONS.in_order(&actions, |action| action.entry_id, |action| action.entry_id)?;
     let sent = OutboxQuery {
         accession_number: Some(name.into()),
         paging: Paging {
@@ -166,7 +201,9 @@ pub(super) fn history(
         cancelled: cancelled(connection, name)?,
         messages,
         actions,
-        changes: changes(connection, "accession_number = ?1", name)?,
+        changes: changes(connection, "accession_number = ?1", name, |change| {
+            change.accession_number.as_deref() == Some(name)
+        })?,
         outbox: sent,
         reports,
     };
@@ -177,11 +214,13 @@ fn cancelled(
     connection: &Connection,
     accession_number: &str,
 ) -> Result<Option<CancelledOrder>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT accession_number, patient_id, study_instance_uid, state, created_at, \
-         cancelled_at, created_by, cancelled_by FROM cancelled_orders WHERE accession_number = ?1",
-    )?;
+    let sql = format!(
+        "SELECT {} FROM cancelled_orders WHERE accession_number = ?1",
+        CANCELLED.select("")
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let record = |row: &Row<'_>| {
+        CANCELLED.check(row, 0)?;
         Ok(CancelledOrder {
             accession_number: row.get(0)?,
             patient_id: row.get(1)?,
@@ -201,14 +240,16 @@ fn changes(
     connection: &Connection,
     condition: &str,
     value: &str,
+    asked: impl Fn(&ChangeRecord) -> bool,
 ) -> Result<Vec<ChangeRecord>, StoreError> {
     let sql = format!(
-        "SELECT entry_id, at, patient_id, accession_number, merged_into, fields FROM changes \
-         WHERE {condition} ORDER BY id LIMIT {HISTORY_MAX}"
+        "SELECT {}, id FROM changes WHERE {condition} ORDER BY id LIMIT {HISTORY_MAX}",
+        CHANGES.select("")
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([value], |row| {
-        Ok(ChangeRecord {
+        CHANGES.check(row, 0)?;
+        let change = ChangeRecord {
             entry_id: row.get(0)?,
             at: moment(row, 1)?,
             patient_id: row.get(2)?,
@@ -216,16 +257,23 @@ fn changes(
             merged_into: row.get(4)?,
             fields: serde_json::from_str(row.get_ref(5)?.as_str()?)
                 .map_err(|_| odd(5, "list of changes"))?,
-        })
+        };
+        CHANGES.unless(asked(&change), change.entry_id)?;
+        Ok((row.get::<_, i64>(CHANGES.width())?, change))
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let changes: Vec<(i64, ChangeRecord)> = rows.collect::<Result<_, _>>()?;
+    CHANGES.in_order(&changes, |(id, _)| *id, |(_, change)| change.entry_id)?;
+    Ok(changes.into_iter().map(|(_, change)| change).collect())
 }
 
 /// The columns of a patient, for [`patient_record`].
-const PATIENT: &str = "patient_id, name, sex, birth_date, merged_into, updated_at, updated_by, \
-    (SELECT count(*) FROM orders o WHERE o.patient_id = p.patient_id)";
+static PATIENT: LazyLock<String> = LazyLock::new(|| {
+    let columns = PATIENTS.select("");
+    format!("{columns}, (SELECT count(*) FROM orders o WHERE o.patient_id = p.patient_id)")
+});
 
 fn patient_record(row: &Row<'_>) -> rusqlite::Result<PatientRecord> {
+    PATIENTS.check(row, 0)?;
     Ok(PatientRecord {
         patient_id: row.get(0)?,
         name: row.get(1)?,
@@ -234,7 +282,7 @@ fn patient_record(row: &Row<'_>) -> rusqlite::Result<PatientRecord> {
         merged_into: row.get(4)?,
         updated_at: moment(row, 5)?,
         updated_by: row.get(6)?,
-        orders: row.get(7)?,
+        orders: row.get(PATIENTS.width())?,
     })
 }
 
@@ -243,7 +291,7 @@ pub(super) fn patient(
     patient_id: &PatientId,
 ) -> Result<Option<PatientHistory>, StoreError> {
     let id = patient_id.as_str();
-    let sql = format!("SELECT {PATIENT} FROM patients p WHERE patient_id = ?1");
+    let sql = format!("SELECT {} FROM patients p WHERE patient_id = ?1", *PATIENT);
     let found = connection
         .prepare_cached(&sql)?
         .query_row([id], patient_record)
@@ -252,18 +300,21 @@ pub(super) fn patient(
         return Ok(None);
     };
     // What was merged is found by the changes that say so: a patient has few of them.
-    let mut statement = connection.prepare_cached(
-        "SELECT DISTINCT patient_id FROM changes WHERE merged_into = ?1 ORDER BY patient_id",
-    )?;
-    let merged: Vec<String> = statement
-        .query_map([id], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let mut merged: Vec<String> = changes(connection, "merged_into = ?1", id, |change| {
+        change.merged_into.as_deref() == Some(id)
+    })?
+    .into_iter()
+    .map(|change| change.patient_id)
+    .collect();
+    merged.sort_unstable();
+    merged.dedup();
     Ok(Some(PatientHistory {
         patient,
         changes: changes(
             connection,
             "patient_id = ?1 AND accession_number IS NULL",
             id,
+            |change| change.patient_id == id && change.accession_number.is_none(),
         )?,
         merged: merged
             .iter()
@@ -287,7 +338,8 @@ pub(super) fn patients(
     }
     let (condition, mut values) = filter.into_parts();
     values.push(Value::Integer(i64::from(query.limit)));
-    let sql = format!("SELECT {PATIENT} FROM patients p{condition} ORDER BY patient_id LIMIT ?");
+    let select = &*PATIENT;
+    let sql = format!("SELECT {select} FROM patients p{condition} ORDER BY patient_id LIMIT ?");
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), patient_record)?;
     let items: Vec<PatientRecord> = rows.collect::<Result<_, _>>()?;

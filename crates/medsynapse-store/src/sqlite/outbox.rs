@@ -1,26 +1,59 @@
 //! What waits to be sent and what was, read.
 
+use std::sync::LazyLock;
+
 use medsynapse::StudyStatus;
-use rusqlite::types::Value;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::filter::Filter;
 use super::orders::next;
 use super::rows::{maybe_moment, moment, odd};
+use super::seal::{DELIVERIES, MESSAGES, OUTBOX};
 use crate::error::StoreError;
 use crate::outbox::{Next, OutboxEntry, OutboxItem, OutboxQuery, OutboxState, QueueDepth, Try};
 use crate::query::Slice;
 use crate::record::digest;
 use crate::work::DeliveryOutcome;
 
+static NEXT: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {}, m.raw FROM outbox o LEFT JOIN messages m ON m.id = o.message_id \
+         WHERE o.message_id = (SELECT message_id FROM outbox \
+         WHERE destination = ?1 AND state = 'queued' ORDER BY position LIMIT 1)",
+        *COLUMNS
+    )
+});
+
+static WAITING: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT destination, count(*), min(queued_at), min(iif({}, NULL, message_id)) \
+         FROM outbox WHERE state = 'queued' GROUP BY destination",
+        OUTBOX.intact("")
+    )
+});
+
+static ODD: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT destination, sum(state = 'held'), sum(state = 'refused'), \
+         min(iif({}, NULL, message_id)) \
+         FROM outbox WHERE state IN ('held', 'refused') GROUP BY destination",
+        OUTBOX.intact("")
+    )
+});
+
 /// Most tries that are given of a message.
 const TRIES_MAX: u32 = 1_000;
 
-const COLUMNS: &str = "o.message_id, o.destination, o.state, o.accession_number, o.study_status, \
-    o.with_text, o.caused_by, m.control_id, o.queued_at, o.settled_at, o.tries, o.last_try_at, \
-    o.last_reason";
+/// The columns of an entry and of its message, for [`item`]; a message that is not there is one
+/// that is damaged.
+static COLUMNS: LazyLock<String> =
+    LazyLock::new(|| format!("{}, {}", OUTBOX.select("o."), MESSAGES.select("m.")));
 
 fn item(row: &Row<'_>) -> rusqlite::Result<OutboxItem> {
+    let message = OUTBOX.width();
+    OUTBOX.check(row, 0)?;
+    MESSAGES.check(row, message)?;
     Ok(OutboxItem {
         message_id: row.get(0)?,
         destination: row.get(1)?,
@@ -31,12 +64,12 @@ fn item(row: &Row<'_>) -> rusqlite::Result<OutboxItem> {
             .ok_or_else(|| odd(4, "study status"))?,
         with_text: row.get(5)?,
         caused_by: row.get(6)?,
-        control_id: row.get(7)?,
-        queued_at: moment(row, 8)?,
-        settled_at: maybe_moment(row, 9)?,
-        tries: row.get(10)?,
-        last_try_at: maybe_moment(row, 11)?,
-        last_reason: row.get(12)?,
+        control_id: row.get(message + 9)?,
+        queued_at: moment(row, 7)?,
+        settled_at: maybe_moment(row, 8)?,
+        tries: row.get(9)?,
+        last_try_at: maybe_moment(row, 10)?,
+        last_reason: row.get(11)?,
     })
 }
 
@@ -60,14 +93,31 @@ pub(super) fn list(
     let (condition, mut values) = filter.into_parts();
     values.push(Value::Integer(i64::from(query.paging.limit)));
     let sql = format!(
-        "SELECT {COLUMNS} FROM outbox o JOIN messages m ON m.id = o.message_id{condition} \
-         ORDER BY o.message_id DESC LIMIT ?"
+        "SELECT {} FROM outbox o LEFT JOIN messages m ON m.id = o.message_id{condition} \
+         ORDER BY o.message_id DESC LIMIT ?",
+        *COLUMNS
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params_from_iter(values), item)?;
+    let rows = statement.query_map(params_from_iter(values), |row| {
+        let item = item(row)?;
+        OUTBOX.unless(asked(query, &item), item.message_id)?;
+        Ok(item)
+    })?;
     let items: Vec<OutboxItem> = rows.collect::<Result<_, _>>()?;
+    OUTBOX.in_order(&items, |item| item.message_id, |item| item.message_id)?;
     let next = next(&items, query.paging.limit, |item| item.message_id);
     Ok(Slice { items, next })
+}
+
+/// Whether an index gave out what was asked for.
+fn asked(query: &OutboxQuery, item: &OutboxItem) -> bool {
+    let same = |asked: &Option<String>, is: &str| asked.as_deref().is_none_or(|text| text == is);
+    same(&query.destination, &item.destination)
+        && same(&query.accession_number, &item.accession_number)
+        && query
+            .caused_by
+            .is_none_or(|action| action == item.caused_by)
+        && query.state.is_none_or(|state| state == item.state)
 }
 
 pub(super) fn entry(
@@ -75,8 +125,8 @@ pub(super) fn entry(
     message_id: i64,
 ) -> Result<Option<OutboxEntry>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM outbox o JOIN messages m ON m.id = o.message_id \
-         WHERE o.message_id = ?1"
+        "SELECT {} FROM outbox o LEFT JOIN messages m ON m.id = o.message_id WHERE o.message_id = ?1",
+        *COLUMNS
     );
     let found = connection
         .prepare_cached(&sql)?
@@ -85,19 +135,23 @@ pub(super) fn entry(
     let Some(item) = found else {
         return Ok(None);
     };
-    let mut statement = connection.prepare_cached(
-        "SELECT id, at, took, outcome, reason, answer FROM deliveries WHERE message_id = ?1 \
-         ORDER BY id DESC LIMIT ?2",
-    )?;
+    let sql = format!(
+        "SELECT {} FROM deliveries WHERE message_id = ?1 ORDER BY id DESC LIMIT ?2",
+        DELIVERIES.select("")
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let tries = statement.query_map(params![message_id, TRIES_MAX], |row| {
+        DELIVERIES.check(row, 0)?;
+        let right = row.get_ref(1)? == ValueRef::Integer(message_id);
+        DELIVERIES.unless(right, row.get(0)?)?;
         Ok(Try {
             entry_id: row.get(0)?,
-            at: moment(row, 1)?,
-            took_micros: row.get(2)?,
-            outcome: DeliveryOutcome::from_name(row.get_ref(3)?.as_str()?)
-                .ok_or_else(|| odd(3, "outcome"))?,
-            reason: row.get(4)?,
-            answer: row.get(5)?,
+            at: moment(row, 2)?,
+            took_micros: row.get(3)?,
+            outcome: DeliveryOutcome::from_name(row.get_ref(4)?.as_str()?)
+                .ok_or_else(|| odd(4, "outcome"))?,
+            reason: row.get(5)?,
+            answer: row.get(6)?,
         })
     })?;
     Ok(Some(OutboxEntry {
@@ -110,29 +164,26 @@ pub(super) fn next_outgoing(
     connection: &Connection,
     destination: &str,
 ) -> Result<Option<Next>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT o.message_id, o.tries, m.raw, m.digest FROM outbox o \
-         JOIN messages m ON m.id = o.message_id \
-         WHERE o.message_id = (SELECT message_id FROM outbox \
-         WHERE destination = ?1 AND state = 'queued' ORDER BY position LIMIT 1)",
-    )?;
+    let mut statement = connection.prepare_cached(&NEXT)?;
     let found = statement
         .query_row([destination], |row| {
+            let item = item(row)?;
+            let right = item.destination == destination && item.state == OutboxState::Queued;
+            OUTBOX.unless(right, item.message_id)?;
+            let message = OUTBOX.width();
             let next = Next {
-                message_id: row.get(0)?,
-                tries: row.get(1)?,
-                raw: row.get(2)?,
+                message_id: item.message_id,
+                tries: item.tries,
+                raw: row.get(message + MESSAGES.width())?,
             };
-            Ok((next, row.get::<_, Vec<u8>>(3)?))
+            Ok((next, row.get::<_, Vec<u8>>(message + 21)?))
         })
         .optional()?;
     let Some((next, kept)) = found else {
         return Ok(None);
     };
     if digest(&next.raw).as_slice() != kept {
-        return Err(StoreError::Corrupt {
-            id: next.message_id,
-        });
+        return Err(MESSAGES.damaged(next.message_id).into());
     }
     Ok(Some(next))
 }
@@ -140,11 +191,13 @@ pub(super) fn next_outgoing(
 pub(super) fn depths(connection: &Connection) -> Result<Vec<QueueDepth>, StoreError> {
     let mut depths: Vec<QueueDepth> = Vec::new();
     // Two queries that indexes answer, whatever was sent before.
-    let mut statement = connection.prepare_cached(
-        "SELECT destination, count(*), min(queued_at) FROM outbox WHERE state = 'queued' \
-         GROUP BY destination",
-    )?;
+    let intact = |row: &Row<'_>| match row.get(3)? {
+        None => Ok(()),
+        Some(message_id) => Err(OUTBOX.damaged(message_id)),
+    };
+    let mut statement = connection.prepare_cached(&WAITING)?;
     let waiting = statement.query_map([], |row| {
+        intact(row)?;
         Ok(QueueDepth {
             destination: row.get(0)?,
             queued: row.get(1)?,
@@ -155,12 +208,10 @@ pub(super) fn depths(connection: &Connection) -> Result<Vec<QueueDepth>, StoreEr
     for depth in waiting {
         depths.push(depth?);
     }
-    let mut statement = connection.prepare_cached(
-        "SELECT destination, sum(state = 'held'), sum(state = 'refused') FROM outbox \
-         WHERE state IN ('held', 'refused') GROUP BY destination",
-    )?;
+    let mut statement = connection.prepare_cached(&ODD)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
+        intact(row)?;
         let name: String = row.get(0)?;
         let place = if let Some(found) = depths.iter().position(|d| d.destination == name) {
             found

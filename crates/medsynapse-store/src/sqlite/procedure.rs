@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use super::act::{Effects, order_step};
 use super::apply::Entry;
 use super::rows::{micros, moment, odd};
+use super::seal::PROCEDURES;
 use crate::action::{Action, ActionOutcome, OrderStep, Procedure, ProcedureState};
 use crate::error::StoreError;
 use crate::event::EventKind;
@@ -97,6 +98,13 @@ pub(super) fn put(
             micros(entry.at),
             entry.id,
         ])?;
+    // What was there before was read, and so checked, in this transaction.
+    let sum = PROCEDURES.expression("", &[]);
+    transaction
+        .prepare_cached(&format!(
+            "UPDATE procedure_steps SET checksum = {sum} WHERE sop_instance_uid = ?1"
+        ))?
+        .execute([&procedure.sop_instance_uid])?;
     Ok(())
 }
 
@@ -105,12 +113,13 @@ pub(super) fn read(
     connection: &Connection,
     sop_instance_uid: &str,
 ) -> Result<Option<ProcedureRecord>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT sop_instance_uid, state, station_ae_title, study_instance_uid, \
-         accession_numbers, dataset, created_at, updated_at FROM procedure_steps \
-         WHERE sop_instance_uid = ?1",
-    )?;
+    let sql = format!(
+        "SELECT {} FROM procedure_steps WHERE sop_instance_uid = ?1",
+        PROCEDURES.select("")
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let record = |row: &Row<'_>| {
+        PROCEDURES.check(row, 0)?;
         Ok(ProcedureRecord {
             sop_instance_uid: row.get(0)?,
             state: ProcedureState::from_name(row.get_ref(1)?.as_str()?)

@@ -1,13 +1,14 @@
 //! The message log, read on connections of its own.
 
 use std::path::Path;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::connect;
 use super::rows::{moment, odd};
+use super::seal::{COUNTS, MESSAGES};
 use crate::error::StoreError;
 use crate::query::{Direction, MessageOrder, MessageQuery, Page};
 use crate::record::{MessageSummary, Note, StoredMessage, digest};
@@ -85,11 +86,11 @@ impl Drop for Lent<'_> {
     }
 }
 
-pub(super) const SUMMARY: &str = "id, received_at, transport, peer, sending_application, sending_facility, \
-    sent_at, message_code, trigger_event, control_id, accession_number, patient_id, patient_name, \
-    ack_code, ack_text, warning_count, retransmissions, size, direction";
+/// The columns of a message, for [`summary`].
+pub(super) static SUMMARY: LazyLock<String> = LazyLock::new(|| MESSAGES.select(""));
 
 pub(super) fn summary(row: &Row<'_>) -> rusqlite::Result<MessageSummary> {
+    MESSAGES.check(row, 0)?;
     Ok(MessageSummary {
         id: row.get(0)?,
         direction: Direction::from_name(row.get_ref(18)?.as_str()?)
@@ -155,14 +156,25 @@ pub(super) fn messages(
         i64::try_from(query.offset).unwrap_or(i64::MAX),
     ));
     let sql = format!(
-        "SELECT {SUMMARY} FROM messages{condition} ORDER BY id {ascending} LIMIT ? OFFSET ?"
+        "SELECT {} FROM messages{condition} ORDER BY id {ascending} LIMIT ? OFFSET ?",
+        *SUMMARY
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), summary)?;
-    Ok(Page {
-        items: rows.collect::<Result<_, _>>()?,
-        total,
-    })
+    let items: Vec<MessageSummary> = rows.collect::<Result<_, _>>()?;
+    for message in &items {
+        let same =
+            |asked: &Option<String>, is: Option<&str>| asked.is_none() || asked.as_deref() == is;
+        let right = same(&query.message_code, Some(&message.message_code))
+            && same(&query.accession_number, message.accession_number.as_deref())
+            && same(&query.patient_id, message.patient_id.as_deref())
+            && same(&query.control_id, Some(&message.control_id))
+            && same(&query.ack_code, Some(&message.ack_code));
+        // An index gave out something else than was asked for.
+        MESSAGES.unless(right, message.id)?;
+    }
+    MESSAGES.in_order(&items, |message| message.id, |message| message.id)?;
+    Ok(Page { items, total })
 }
 
 /// How many messages match, from the kept counts where they say it.
@@ -175,12 +187,21 @@ fn total(
     let counted =
         usize::from(query.message_code.is_some()) + usize::from(query.direction.is_some());
     if conditions.len() == counted {
-        let mut statement = connection.prepare_cached(
-            "SELECT coalesce(sum(messages), 0) FROM message_counts \
-             WHERE (?1 IS NULL OR message_code = ?1) AND (?2 IS NULL OR direction = ?2)",
-        )?;
-        let direction = query.direction.map(Direction::as_str);
-        return Ok(statement.query_row(params![query.message_code, direction], |row| row.get(0))?);
+        return Ok(counts(connection)?
+            .iter()
+            .filter(|count| {
+                query
+                    .message_code
+                    .as_ref()
+                    .is_none_or(|code| *code == count.code)
+            })
+            .filter(|count| {
+                query
+                    .direction
+                    .is_none_or(|way| way.as_str() == count.direction)
+            })
+            .map(|count| count.messages)
+            .sum());
     }
     let sql = format!("SELECT count(*) FROM messages{}", condition(conditions));
     let mut statement = connection.prepare_cached(&sql)?;
@@ -199,9 +220,7 @@ pub(super) fn message(
     connection: &Connection,
     id: i64,
 ) -> Result<Option<StoredMessage>, StoreError> {
-    let sql = format!(
-        "SELECT {SUMMARY}, raw, ack, findings, warnings, digest FROM messages WHERE id = ?1"
-    );
+    let sql = format!("SELECT {}, raw FROM messages WHERE id = ?1", *SUMMARY);
     let mut statement = connection.prepare_cached(&sql)?;
     let found = statement
         .query_row([id], |row| {
@@ -216,28 +235,54 @@ pub(super) fn message(
             };
             let stored = StoredMessage {
                 summary: summary(row)?,
-                raw: row.get(19)?,
-                ack: row.get(20)?,
-                findings: notes(21)?,
-                warnings: notes(22)?,
+                raw: row.get(26)?,
+                ack: row.get(24)?,
+                findings: notes(22)?,
+                warnings: notes(23)?,
             };
-            Ok((stored, row.get::<_, Vec<u8>>(23)?))
+            Ok((stored, row.get::<_, Vec<u8>>(21)?))
         })
         .optional()?;
     let Some((stored, kept)) = found else {
         return Ok(None);
     };
     if digest(&stored.raw).as_slice() != kept {
-        return Err(StoreError::Corrupt { id });
+        return Err(MESSAGES.damaged(id).into());
     }
     Ok(Some(stored))
 }
 
-pub(super) fn message_types(connection: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT message_code, sum(messages) FROM message_counts GROUP BY message_code \
-         ORDER BY message_code",
-    )?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+/// How many messages there are of a code and a direction.
+struct Count {
+    code: String,
+    messages: u64,
+    direction: String,
+}
+
+fn counts(connection: &Connection) -> Result<Vec<Count>, StoreError> {
+    let sql = format!(
+        "SELECT {} FROM message_counts ORDER BY message_code, direction",
+        COUNTS.select("")
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([], |row| {
+        COUNTS.check(row, 0)?;
+        Ok(Count {
+            code: row.get(0)?,
+            messages: row.get(1)?,
+            direction: row.get(2)?,
+        })
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn message_types(connection: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
+    let mut types: Vec<(String, u64)> = Vec::new();
+    for count in counts(connection)? {
+        match types.last_mut() {
+            Some((code, messages)) if *code == count.code => *messages += count.messages,
+            _ => types.push((count.code, count.messages)),
+        }
+    }
+    Ok(types)
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Rows};
 
 use super::apply::Writer;
 use super::log::Log;
-use super::{connect, embedded, make_directory, make_private};
+use super::{connect, make_directory, make_private, migrate};
 use crate::error::StoreError;
 use crate::work::Work;
 
@@ -150,9 +150,7 @@ impl Rebuild {
         make_private(&path)?;
         let mut connection = connect(&path, false)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        embedded::migrations::runner()
-            .run(&mut connection)
-            .map_err(|error| StoreError::Migration(error.to_string()))?;
+        migrate(&mut connection)?;
         // Should the power fail, the log is still there to begin anew from.
         connection.pragma_update(None, "synchronous", "OFF")?;
         Ok(Self {
@@ -190,10 +188,12 @@ fn compare(
     rebuilt: &Connection,
     comparison: &mut Comparison,
 ) -> Result<(), StoreError> {
-    let columns: Vec<String> = kept
+    let mut columns: Vec<String> = kept
         .prepare("SELECT name FROM pragma_table_info(?1)")?
         .query_map([table.name], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
+    // Follows from the others, and from those that the log does not decide.
+    columns.retain(|column| column != "checksum");
     let sql = format!(
         "SELECT {}, {}, {} FROM {} ORDER BY {}",
         table.called,

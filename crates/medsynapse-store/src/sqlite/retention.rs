@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::SqliteStore;
+use super::seal::{ACTIONS, COUNTS};
 use crate::error::StoreError;
 
 /// Rows that are looked at in one transaction: a few milliseconds, between two commits.
@@ -194,10 +195,10 @@ impl Purge<'_> {
                 transaction.prepare_cached(sql)?.execute([id])?;
             }
             transaction
-                .prepare_cached(
-                    "UPDATE message_counts SET messages = messages - 1 \
-                     WHERE direction = ?1 AND message_code = ?2",
-                )?
+                .prepare_cached(&COUNTS.update(
+                    &[("messages", "messages - 1")],
+                    "direction = ?1 AND message_code = ?2",
+                ))?
                 .execute([direction, code])?;
         }
         self.purged.messages += purged;
@@ -251,13 +252,16 @@ impl Purge<'_> {
              (SELECT 1 FROM orders o WHERE o.accession_number = reports.accession_number)",
             "DELETE FROM cancelled_orders WHERE cancelled_at < ?1",
             "DELETE FROM procedure_steps WHERE updated_at < ?1 AND state <> 'IN PROGRESS'",
-            "UPDATE actions SET detail = 'null', body = NULL WHERE at < ?1 \
-             AND (detail <> 'null' OR body IS NOT NULL) AND kind NOT LIKE 'outbox-%' \
-             AND NOT EXISTS (SELECT 1 FROM orders o \
-             WHERE o.accession_number = actions.accession_number)",
         ] {
             transaction.prepare_cached(sql)?.execute([self.before])?;
         }
+        let less = ACTIONS.update(
+            &[("detail", "'null'"), ("body", "NULL")],
+            "at < ?1 AND (detail <> 'null' OR body IS NOT NULL) AND kind NOT LIKE 'outbox-%' \
+             AND NOT EXISTS (SELECT 1 FROM orders o \
+             WHERE o.accession_number = actions.accession_number)",
+        );
+        transaction.prepare_cached(&less)?.execute([self.before])?;
         Ok(Stage::Done)
     }
 }

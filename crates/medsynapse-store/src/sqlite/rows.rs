@@ -11,8 +11,14 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::apply::Entry;
+use super::seal::{CANCELLED, ORDERS, REPORTS};
 use crate::error::StoreError;
 use crate::record::{OrderRecord, ReportRecord};
+
+static TOMBSTONE: LazyLock<String> = LazyLock::new(|| {
+    let columns = CANCELLED.select("");
+    format!("SELECT {columns} FROM cancelled_orders WHERE accession_number = ?1")
+});
 
 /// Microseconds since 1970.
 pub(super) fn micros(at: DateTime<Utc>) -> i64 {
@@ -37,38 +43,13 @@ pub(super) fn odd(index: usize, what: &'static str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, what.into())
 }
 
-const TAIL_COUNT: usize = 13;
-
-/// The columns of an order behind its attributes.
-const TAIL: [&str; TAIL_COUNT] = [
-    "state",
-    "report_status",
-    "completion_told",
-    "study_seen_at",
-    "sending_application",
-    "sending_facility",
-    "segment_delimiters",
-    "segment_charset",
-    "segments",
-    "created_at",
-    "updated_at",
-    "created_by",
-    "updated_by",
-];
-
-fn columns() -> impl Iterator<Item = &'static str> {
-    Attribute::ALL
-        .into_iter()
-        .map(|attribute| attribute.row().column)
-        .chain(TAIL)
-}
+/// The columns of an order behind its attributes, the last of which is its number.
+const TAIL_COUNT: usize = 14;
 
 /// `SELECT … FROM orders`, for [`read_order`].
 pub(super) static SELECT: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "SELECT {}, id FROM orders",
-        columns().collect::<Vec<_>>().join(", ")
-    )
+    let columns = ORDERS.select("");
+    format!("SELECT {columns} FROM orders")
 });
 
 static BY_ACCESSION: LazyLock<String> =
@@ -81,21 +62,7 @@ static BY_PATIENT: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-static UPSERT: LazyLock<String> = LazyLock::new(|| {
-    let names: Vec<&str> = columns().collect();
-    let places: Vec<String> = (1..=names.len()).map(|n| format!("?{n}")).collect();
-    let updates: Vec<String> = names
-        .iter()
-        .filter(|name| !matches!(**name, "accession_number" | "created_at" | "created_by"))
-        .map(|name| format!("{name} = excluded.{name}"))
-        .collect();
-    format!(
-        "INSERT INTO orders ({}) VALUES ({}) ON CONFLICT (accession_number) DO UPDATE SET {}",
-        names.join(", "),
-        places.join(", "),
-        updates.join(", "),
-    )
-});
+static UPSERT: LazyLock<String> = LazyLock::new(|| ORDERS.upsert("accession_number"));
 
 /// An attribute as it is bound.
 struct Text<'a>(Option<&'a str>);
@@ -118,6 +85,13 @@ pub(super) fn put_order(connection: &Connection, record: &OrderRecord) -> Result
     let (created_at, updated_at) = (micros(record.created_at), micros(record.updated_at));
     let report_status = record.report_status.map(ReportStatus::as_str);
     let study_seen_at = record.study_seen_at.map(micros);
+    // The number is covered by the checksum: it is given here.
+    let id = match record.id {
+        0 => connection
+            .prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM orders")?
+            .query_row([], |row| row.get(0))?,
+        id => id,
+    };
     let tail: [&dyn ToSql; TAIL_COUNT] = [
         &state,
         &report_status,
@@ -132,19 +106,18 @@ pub(super) fn put_order(connection: &Connection, record: &OrderRecord) -> Result
         &updated_at,
         &record.created_by,
         &record.updated_by,
+        &id,
     ];
     let values: Vec<&dyn ToSql> = texts
         .iter()
         .map(|text| text as &dyn ToSql)
         .chain(tail)
         .collect();
-    connection
-        .prepare_cached(&UPSERT)?
-        .execute(values.as_slice())?;
-    Ok(())
+    Ok(ORDERS.put(connection, &UPSERT, &values, &[])?)
 }
 
 pub(super) fn read_order(row: &Row<'_>) -> rusqlite::Result<OrderRecord> {
+    ORDERS.check(row, 0)?;
     let mut attributes = Attributes::default();
     for (index, attribute) in Attribute::ALL.into_iter().enumerate() {
         if let Some(text) = row.get_ref(index)?.as_str_or_null()? {
@@ -165,7 +138,7 @@ pub(super) fn read_order(row: &Row<'_>) -> rusqlite::Result<OrderRecord> {
         }
     };
     Ok(OrderRecord {
-        id: row.get(tail + TAIL_COUNT)?,
+        id: row.get(tail + TAIL_COUNT - 1)?,
         order: Order {
             accession_number,
             state,
@@ -198,7 +171,12 @@ pub(super) fn order(
 ) -> Result<Option<OrderRecord>, StoreError> {
     let mut statement = connection.prepare_cached(&BY_ACCESSION)?;
     Ok(statement
-        .query_row([accession_number.as_str()], read_order)
+        .query_row([accession_number.as_str()], |row| {
+            let record = read_order(row)?;
+            let right = record.order.accession_number == *accession_number;
+            ORDERS.unless(right, record.id)?;
+            Ok(record)
+        })
         .optional()?)
 }
 
@@ -207,8 +185,16 @@ pub(super) fn orders_of(
     patient_id: &PatientId,
 ) -> Result<Vec<OrderRecord>, StoreError> {
     let mut statement = connection.prepare_cached(&BY_PATIENT)?;
-    let rows = statement.query_map([patient_id.as_str()], read_order)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let rows = statement.query_map([patient_id.as_str()], |row| {
+        let record = read_order(row)?;
+        let whose = record.order.attributes.get(Attribute::PatientId);
+        ORDERS.unless(whose == Some(patient_id.as_str()), record.id)?;
+        Ok(record)
+    })?;
+    let records: Vec<OrderRecord> = rows.collect::<Result<_, _>>()?;
+    let name = |record: &OrderRecord| record.order.accession_number.as_str().to_owned();
+    ORDERS.in_order(&records, name, |record| record.id)?;
+    Ok(records)
 }
 
 /// The number that the next version of a report gets, from 1.
@@ -229,30 +215,23 @@ pub(super) fn put_report(
     version: u32,
     entry: Entry,
 ) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO reports (accession_number, version, patient_id, format, text, date, \
-             status, physician_id, physician_name, segment_delimiters, segment_charset, segments, \
-             updated_at, written_by) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-        )?
-        .execute(params![
-            report.accession_number.as_str(),
-            version,
-            report.patient_id.as_str(),
-            report.format.as_str(),
-            report.text,
-            report.date,
-            report.status,
-            report.physician_id,
-            report.physician_name,
-            report.segments.delimiters,
-            report.segments.charset,
-            report.segments.bytes,
-            micros(entry.at),
-            entry.id,
-        ])?;
-    Ok(())
+    let values = params![
+        version,
+        report.patient_id.as_str(),
+        report.format.as_str(),
+        report.text,
+        report.date,
+        report.status,
+        report.physician_id,
+        report.physician_name,
+        report.segments.delimiters,
+        report.segments.charset,
+        report.segments.bytes,
+        micros(entry.at),
+        entry.id,
+        report.accession_number.as_str(),
+    ];
+    Ok(REPORTS.put(connection, &REPORTS.insert(&[]), values, &[])?)
 }
 
 /// The order goes; what has to stay of it stays.
@@ -263,26 +242,18 @@ pub(super) fn delete_order(
 ) -> Result<(), StoreError> {
     let of = |attribute| record.order.attributes.get(attribute).unwrap_or_default();
     let accession_number = record.order.accession_number.as_str();
-    connection
-        .prepare_cached(
-            "INSERT INTO cancelled_orders (accession_number, patient_id, study_instance_uid, \
-             state, created_at, cancelled_at, created_by, cancelled_by) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (accession_number) DO UPDATE SET \
-             patient_id = excluded.patient_id, study_instance_uid = excluded.study_instance_uid, \
-             state = excluded.state, created_at = excluded.created_at, \
-             cancelled_at = excluded.cancelled_at, created_by = excluded.created_by, \
-             cancelled_by = excluded.cancelled_by",
-        )?
-        .execute(params![
-            accession_number,
-            of(Attribute::PatientId),
-            of(Attribute::StudyInstanceUid),
-            record.order.state.as_str(),
-            micros(record.created_at),
-            micros(entry.at),
-            record.created_by,
-            entry.id,
-        ])?;
+    let values = params![
+        accession_number,
+        of(Attribute::PatientId),
+        of(Attribute::StudyInstanceUid),
+        record.order.state.as_str(),
+        micros(record.created_at),
+        micros(entry.at),
+        record.created_by,
+        entry.id,
+    ];
+    let upsert = CANCELLED.upsert("accession_number");
+    CANCELLED.put(connection, &upsert, values, &[])?;
     connection
         .prepare_cached("DELETE FROM orders WHERE accession_number = ?1")?
         .execute([accession_number])?;
@@ -294,11 +265,12 @@ pub(super) fn cancelled_uid(
     connection: &Connection,
     accession_number: &AccessionNumber,
 ) -> Result<Option<String>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT study_instance_uid FROM cancelled_orders WHERE accession_number = ?1",
-    )?;
-    Ok(statement
-        .query_row([accession_number.as_str()], |row| row.get(0))
+    Ok(connection
+        .prepare_cached(&TOMBSTONE)?
+        .query_row([accession_number.as_str()], |row| {
+            CANCELLED.check(row, 0)?;
+            row.get(2)
+        })
         .optional()?)
 }
 
@@ -308,12 +280,15 @@ pub(super) fn reports(
     accession_number: &AccessionNumber,
     limit: u32,
 ) -> Result<Vec<ReportRecord>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT version, patient_id, format, text, date, status, physician_id, physician_name, \
-         segment_delimiters, segment_charset, segments, updated_at, written_by \
-         FROM reports WHERE accession_number = ?1 ORDER BY version DESC LIMIT ?2",
-    )?;
+    let sql = format!(
+        "SELECT {} FROM reports WHERE accession_number = ?1 ORDER BY version DESC LIMIT ?2",
+        REPORTS.select("")
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params![accession_number.as_str(), limit], |row| {
+        REPORTS.check(row, 0)?;
+        let right = row.get_ref(13)?.as_str()? == accession_number.as_str();
+        REPORTS.unless(right, row.get(12)?)?;
         Ok(ReportRecord {
             version: row.get(0)?,
             report: Report {

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use super::filter::Filter;
 use super::read::{SUMMARY, summary};
 use super::rows::micros;
+use super::seal::MESSAGES;
 use crate::error::StoreError;
 use crate::query::{Direction, MessageSearch, Paging, Peer, Slice};
 use crate::record::MessageSummary;
@@ -32,7 +33,11 @@ pub(super) fn search(
         });
     };
     // Messages before `end` are looked at, down to `floor`.
-    let mut end = search.paging.cursor.unwrap_or(i64::MAX).min(newest + 1);
+    let mut end = search
+        .paging
+        .cursor
+        .unwrap_or(i64::MAX)
+        .min(newest.saturating_add(1));
     let mut floor = oldest;
     if let Some(to) = search.received_to {
         end = end.min(first_at(connection, to, oldest, newest)?);
@@ -50,11 +55,11 @@ pub(super) fn search(
             });
         }
         let window = if selective(search) || index(search).is_some() {
-            end - floor
+            end.saturating_sub(floor)
         } else {
             WINDOW.min(budget)
         };
-        let start = (end - window).max(floor);
+        let start = end.saturating_sub(window).max(floor);
         let wanted = limit - items.len();
         let found = page(connection, search, start, end, wanted)?;
         let full = found.len() == wanted;
@@ -177,11 +182,31 @@ fn page(
     }
     let (condition, mut values) = filter.into_parts();
     values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let select = &*SUMMARY;
     let by = index(search).map_or(String::new(), |name| format!(" INDEXED BY {name}"));
-    let sql = format!("SELECT {SUMMARY} FROM messages{by}{condition} ORDER BY id DESC LIMIT ?");
+    let sql = format!("SELECT {select} FROM messages{by}{condition} ORDER BY id DESC LIMIT ?");
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), summary)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let items: Vec<MessageSummary> = rows.collect::<Result<_, _>>()?;
+    for message in &items {
+        let same =
+            |asked: &Option<String>, is: Option<&str>| asked.is_none() || asked.as_deref() == is;
+        let right = same(&search.message_code, Some(&message.message_code))
+            && same(
+                &search.accession_number,
+                message.accession_number.as_deref(),
+            )
+            && same(&search.patient_id, message.patient_id.as_deref())
+            && same(&search.control_id, Some(&message.control_id))
+            && same(&search.ack_code, Some(&message.ack_code))
+            && search
+                .has_warnings
+                .is_none_or(|has| has == (message.warning_count > 0));
+        // An index gave out something else than was asked for.
+        MESSAGES.unless(right, message.id)?;
+    }
+    MESSAGES.in_order(&items, |message| message.id, |message| message.id)?;
+    Ok(items)
 }
 
 /// The first message that was received at a moment or later, by halving: messages are numbered
@@ -193,14 +218,19 @@ fn first_at(
     oldest: i64,
     newest: i64,
 ) -> Result<i64, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, received_at FROM messages WHERE id >= ?1 ORDER BY id LIMIT 1",
-    )?;
-    let (mut low, mut high) = (oldest, newest + 1);
+    let sql = format!(
+        "SELECT {} FROM messages WHERE id >= ?1 ORDER BY id LIMIT 1",
+        *SUMMARY
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let (mut low, mut high) = (oldest, newest.saturating_add(1));
     while low < high {
-        let middle = low + (high - low) / 2;
+        let middle = low + high.saturating_sub(low) / 2;
         let found: Option<(i64, i64)> = statement
-            .query_row([middle], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row([middle], |row| {
+                MESSAGES.check(row, 0)?;
+                Ok((row.get(0)?, row.get(1)?))
+            })
             .optional()?;
         match found {
             Some((id, received_at)) if received_at < micros(at) => low = id + 1,

@@ -1,16 +1,42 @@
 //! What became of messages that were sent, and what persons do to those that wait.
 
+use std::sync::LazyLock;
+
 use hl7_message::{Ack, Message};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::apply::{Entry, Ids};
 use super::events;
 use super::rows::{micros, odd};
+use super::seal::{DELIVERIES, MESSAGES, OUTBOX};
 use crate::action::{ActionOutcome, OutboxCommand};
 use crate::error::StoreError;
 use crate::event::Event;
 use crate::outbox::OutboxState;
 use crate::work::{Delivery, DeliveryOutcome, Settled};
+
+static FIND: LazyLock<String> = LazyLock::new(|| {
+    let columns = OUTBOX.select("");
+    format!("SELECT {columns} FROM outbox WHERE message_id = ?1")
+});
+
+static INSERT: LazyLock<String> = LazyLock::new(|| DELIVERIES.insert(&[]));
+
+static SETTLE: LazyLock<String> = LazyLock::new(|| {
+    let sets = [
+        ("state", "?2"),
+        ("tries", "?3"),
+        ("last_try_at", "?4"),
+        ("last_reason", "?5"),
+        ("settled_at", "iif(?6, ?4, settled_at)"),
+    ];
+    OUTBOX.update(&sets, "message_id = ?1")
+});
+
+static ANSWER: LazyLock<String> = LazyLock::new(|| {
+    let sets = [("ack_code", "?2"), ("ack_text", "?3"), ("ack", "?4")];
+    MESSAGES.update(&sets, "id = ?1")
+});
 
 struct Row {
     state: OutboxState,
@@ -20,13 +46,14 @@ struct Row {
 
 fn find(transaction: &Transaction<'_>, message_id: i64) -> Result<Option<Row>, StoreError> {
     Ok(transaction
-        .prepare_cached("SELECT state, tries, accession_number FROM outbox WHERE message_id = ?1")?
+        .prepare_cached(&FIND)?
         .query_row([message_id], |row| {
+            OUTBOX.check(row, 0)?;
             Ok(Row {
-                state: OutboxState::from_name(row.get_ref(0)?.as_str()?)
-                    .ok_or_else(|| odd(0, "outbox state"))?,
-                tries: row.get(1)?,
-                accession_number: row.get(2)?,
+                state: OutboxState::from_name(row.get_ref(2)?.as_str()?)
+                    .ok_or_else(|| odd(2, "outbox state"))?,
+                tries: row.get(9)?,
+                accession_number: row.get(3)?,
             })
         })
         .optional()?)
@@ -46,20 +73,16 @@ pub(super) fn settle(
         });
     };
     let id = ids.take();
-    transaction
-        .prepare_cached(
-            "INSERT INTO deliveries (id, message_id, at, took, outcome, reason, answer) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            id,
-            delivery.message_id,
-            micros(delivery.at),
-            i64::try_from(delivery.took_micros).unwrap_or(i64::MAX),
-            delivery.outcome.as_str(),
-            delivery.reason,
-            delivery.answer,
-        ])?;
+    let values = params![
+        id,
+        delivery.message_id,
+        micros(delivery.at),
+        i64::try_from(delivery.took_micros).unwrap_or(i64::MAX),
+        delivery.outcome.as_str(),
+        delivery.reason,
+        delivery.answer,
+    ];
+    DELIVERIES.put(transaction, &INSERT, values, &[])?;
     // An answer is a fact, whatever somebody did to the message while it was on its way. What
     // was accepted once stays accepted.
     let state = match delivery.outcome {
@@ -69,19 +92,14 @@ pub(super) fn settle(
     };
     let settled = delivery.outcome != DeliveryOutcome::Failed;
     let tries = row.tries.saturating_add(1);
-    transaction
-        .prepare_cached(
-            "UPDATE outbox SET state = ?2, tries = ?3, last_try_at = ?4, last_reason = ?5, \
-             settled_at = iif(?6, ?4, settled_at) WHERE message_id = ?1",
-        )?
-        .execute(params![
-            delivery.message_id,
-            state.as_str(),
-            tries,
-            micros(delivery.at),
-            delivery.reason,
-            settled,
-        ])?;
+    transaction.prepare_cached(&SETTLE)?.execute(params![
+        delivery.message_id,
+        state.as_str(),
+        tries,
+        micros(delivery.at),
+        delivery.reason,
+        settled,
+    ])?;
     if let Some(answer) = &delivery.answer
         && settled
     {
@@ -109,8 +127,9 @@ fn keep_answer(
         let text = String::from_utf8_lossy(&ack.text).into_owned();
         (ack.code.as_str(), text)
     });
+    // That it was answered is a fact also where its row is damaged, which stays as it is.
     transaction
-        .prepare_cached("UPDATE messages SET ack_code = ?2, ack_text = ?3, ack = ?4 WHERE id = ?1")?
+        .prepare_cached(&ANSWER)?
         .execute(params![message_id, code, text, answer])?;
     Ok(())
 }
@@ -140,11 +159,13 @@ pub(super) fn command(
             return Ok(ActionOutcome::NotInState(state));
         }
     };
+    let sets = [
+        ("state", "?2"),
+        ("position", "iif(?3, ?4, position)"),
+        ("settled_at", "iif(?2 = 'cancelled', ?5, NULL)"),
+    ];
     transaction
-        .prepare_cached(
-            "UPDATE outbox SET state = ?2, position = iif(?3, ?4, position), \
-             settled_at = iif(?2 = 'cancelled', ?5, NULL) WHERE message_id = ?1",
-        )?
+        .prepare_cached(&OUTBOX.update(&sets, "message_id = ?1"))?
         .execute(params![
             message_id,
             state.as_str(),
