@@ -12,6 +12,7 @@ mod detail;
 mod editor;
 mod error_page;
 mod events;
+mod filter;
 mod generate;
 mod headers;
 mod history;

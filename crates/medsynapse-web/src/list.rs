@@ -35,6 +35,8 @@ struct ListPage {
     everything: u64,
     taken_for: Option<&'static str>,
     also: Vec<Also>,
+    /// Why nothing was looked for.
+    problem: Option<&'static str>,
     newer: Option<String>,
     older: Option<String>,
     last_id: i64,
@@ -109,9 +111,9 @@ pub(crate) async fn list(
 ) -> Response {
     let search = Search::from(parameters.map(|Query(given)| given).unwrap_or_default());
     let rows = shared.app.limits.page_rows;
-    let asked = search.clone();
+    let (asked, clock) = (search.clone(), Arc::clone(&shared.app.clock));
     let found = read(shared.app.broker.store(), move |store| {
-        asked.find(store, rows)
+        asked.find(store, rows, clock.as_ref())
     })
     .await;
     match found {
@@ -148,7 +150,31 @@ fn page(shared: &Shared, search: Search, found: Found) -> ListPage {
             address,
         }
     });
-    let range = if shown == 0 {
+    let first_again = Search {
+        page: 1,
+        before: None,
+        ..search.clone()
+    };
+    let (newer, older) = match &found.filtered {
+        Some(filtered) => (
+            search.before.map(|_| first_again.address()),
+            filtered.next.map(|before| {
+                let before = Some(before);
+                Search {
+                    before,
+                    ..first_again.clone()
+                }
+                .address()
+            }),
+        ),
+        None => (
+            (search.page > 1).then(|| at_page((search.page - 1).min(pages))),
+            (search.page < pages).then(|| at_page(search.page + 1)),
+        ),
+    };
+    let range = if found.filtered.is_some() {
+        format!("{} on this page", grouped(shown))
+    } else if shown == 0 {
         "0".to_owned()
     } else {
         format!(
@@ -167,8 +193,13 @@ fn page(shared: &Shared, search: Search, found: Found) -> ListPage {
         everything: found.types.iter().map(|(_, count)| count).sum(),
         taken_for: found.by.map(super::search::By::words),
         also: also.collect(),
-        newer: (search.page > 1).then(|| at_page((search.page - 1).min(pages))),
-        older: (search.page < pages).then(|| at_page(search.page + 1)),
+        problem: found
+            .filtered
+            .as_ref()
+            .and_then(|filtered| filtered.problem)
+            .map(|problem| problem.0),
+        newer,
+        older,
         last_id: found
             .page
             .items
@@ -194,6 +225,7 @@ fn chips(search: &Search, types: &[(String, u64)]) -> Vec<Chip> {
         address: Search {
             kind: kind.map(str::to_owned),
             page: 1,
+            before: None,
             ..search.clone()
         }
         .address(),

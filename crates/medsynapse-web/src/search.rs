@@ -1,9 +1,11 @@
 //! [`Search`]: which messages a page lists, as its address says.
 
+use medsynapse_broker::Clock;
 use medsynapse_store::{MessageOrder, MessageQuery, MessageSummary, Page, Store, StoreError};
 use serde::Deserialize;
 
 use crate::address;
+use crate::filter::{Filter, NotUnderstood};
 
 /// Longer text names nothing.
 const TEXT_MAX: usize = 128;
@@ -19,6 +21,8 @@ pub(crate) struct Parameters {
     ack: String,
     #[serde(default)]
     page: String,
+    #[serde(default)]
+    before: String,
 }
 
 /// Which messages are asked for.
@@ -29,6 +33,8 @@ pub(crate) struct Search {
     pub(crate) kind: Option<String>,
     pub(crate) ack: String,
     pub(crate) page: u64,
+    /// Where a page of filtered messages begins.
+    pub(crate) before: Option<i64>,
 }
 
 /// What the text of a search names.
@@ -68,6 +74,17 @@ pub(crate) struct Found {
     pub(crate) also: Vec<(By, u64)>,
     /// How many messages there are of each type.
     pub(crate) types: Vec<(String, u64)>,
+    /// Where filtered messages go on; `None`: they are not filtered by words.
+    pub(crate) filtered: Option<Filtered>,
+}
+
+/// What became of a search by words.
+#[derive(Default)]
+pub(crate) struct Filtered {
+    /// Where the next page begins.
+    pub(crate) next: Option<i64>,
+    /// Why nothing was looked for.
+    pub(crate) problem: Option<NotUnderstood>,
 }
 
 impl From<Parameters> for Search {
@@ -81,6 +98,7 @@ impl From<Parameters> for Search {
             kind: parameters.kind.filter(|kind| kind != "all"),
             ack: ack.unwrap_or_default().to_owned(),
             page: parameters.page.parse().unwrap_or(1).clamp(1, 1 << 40),
+            before: parameters.before.parse().ok(),
         }
     }
 }
@@ -112,11 +130,22 @@ impl Search {
         if self.page > 1 {
             add("page", &self.page.to_string());
         }
+        if let Some(before) = self.before {
+            add("before", &before.to_string());
+        }
         address
     }
 
-    pub(crate) fn find(&self, store: &dyn Store, rows: u32) -> Result<Found, StoreError> {
+    pub(crate) fn find(
+        &self,
+        store: &dyn Store,
+        rows: u32,
+        clock: &dyn Clock,
+    ) -> Result<Found, StoreError> {
         let types = store.message_types()?;
+        if let Some(filter) = Filter::read(&self.text, clock) {
+            return self.filter(filter, store, rows, types);
+        }
         let prefixed = By::ALL.into_iter().find_map(|by| {
             let rest = self.text.get(by.prefix().len()..)?;
             let start = self.text.get(..by.prefix().len())?;
@@ -131,6 +160,7 @@ impl Search {
                 by: None,
                 also: Vec::new(),
                 types,
+                filtered: None,
             });
         }
         if let Some((by, text)) = prefixed {
@@ -140,6 +170,7 @@ impl Search {
                 by: Some(by),
                 also: Vec::new(),
                 types,
+                filtered: None,
             });
         }
         // Without a prefix the text is taken for the first thing that it names.
@@ -168,6 +199,40 @@ impl Search {
             by,
             also,
             types,
+            filtered: None,
+        })
+    }
+
+    fn filter(
+        &self,
+        filter: Result<Filter, NotUnderstood>,
+        store: &dyn Store,
+        rows: u32,
+        types: Vec<(String, u64)>,
+    ) -> Result<Found, StoreError> {
+        let mut items = Vec::new();
+        let filtered = match filter {
+            Err(problem) => Filtered {
+                next: None,
+                problem: Some(problem),
+            },
+            Ok(filter) => {
+                let search = filter.page(self.kind.as_deref(), &self.ack, self.before, rows);
+                let slice = store.search(&search)?;
+                items = slice.items;
+                Filtered {
+                    next: slice.next,
+                    problem: None,
+                }
+            }
+        };
+        let total = items.len().try_into().unwrap_or(u64::MAX);
+        Ok(Found {
+            page: Page { items, total },
+            by: None,
+            also: Vec::new(),
+            types,
+            filtered: Some(filtered),
         })
     }
 
@@ -204,6 +269,7 @@ mod tests {
             kind: Some("ORM".into()),
             ack: "AR".into(),
             page: 3,
+            before: None,
         };
         assert_eq!(search.address(), "/?q=A%20B%26%3C&type=ORM&ack=AR&page=3");
         assert_eq!(
@@ -223,6 +289,7 @@ mod tests {
             kind: Some("all".into()),
             ack: "zz".into(),
             page: "-1".into(),
+            before: "x".into(),
         };
         let search = Search::from(parameters);
         assert_eq!(

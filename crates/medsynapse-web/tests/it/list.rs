@@ -128,3 +128,60 @@ async fn pages_that_are_not_there() {
         assert_eq!(bed.get(path).await.status, 404, "{path}");
     }
 }
+
+#[tokio::test]
+async fn words_of_a_search_say_what_they_are() {
+    let bed = Bed::new().await;
+    for n in 1..=3 {
+        bed.send(&order(n)).await;
+    }
+    bed.send(&order(1)[..60]).await;
+    bed.send(&crate::bed::report(2, "No fracture.")).await;
+    let rows = async |search: &str| {
+        let search = search
+            .replace(' ', "+")
+            .replace(':', "%3A")
+            .replace('^', "%5E");
+        let body = bed.get(&format!("/?q={search}")).await.body;
+        body.matches("<tr data-id").count()
+    };
+    for (search, count) in [
+        ("type:ORM ack:AA", 3),
+        ("type:oru^r01 acc:ACC2", 1),
+        ("type:ORU fracture", 1),
+        ("type:ORU tumour", 0),
+        ("ack:AR dir:in", 1),
+        ("dir:out", 0),
+        ("after:2023-06-14 type:ORM", 3),
+        ("before:2023-06-14", 0),
+        ("peer:127.0.0.1 id:MSG1", 1),
+    ] {
+        assert_eq!(rows(search).await, count, "{search}");
+    }
+    let text = bed.get("/?q=after%3Asoon").await.text();
+    assert!(text.contains("Write after: with a day or a time"), "{text}");
+}
+
+#[tokio::test]
+async fn filtered_messages_go_on_page_by_page() {
+    let limits = medsynapse_web::WebLimits {
+        page_rows: 2,
+        ..medsynapse_web::WebLimits::default()
+    };
+    let bed = Bed::with(limits).await;
+    for n in 1..=5 {
+        bed.send(&order(n)).await;
+    }
+    let mut path = "/?q=type%3AORM".to_owned();
+    let mut seen = Vec::new();
+    loop {
+        let body = bed.get(&path).await.body;
+        let ids = body.split("<tr data-id=\"").skip(1);
+        seen.extend(ids.map(|row| row.split('"').next().unwrap().to_owned()));
+        let Some(older) = body.split("rel=\"next\" href=\"").nth(1) else {
+            break;
+        };
+        path = older.split('"').next().unwrap().replace("&#38;", "&");
+    }
+    assert_eq!(seen, ["5", "4", "3", "2", "1"]);
+}
