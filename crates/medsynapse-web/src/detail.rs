@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use hl7_json::Raw;
 use hl7_message::Message;
 use medsynapse_broker::Clock;
 use medsynapse_store::{MessageOrder, MessageQuery, Store, StoreError, StoredMessage};
+use serde::Deserialize;
 
 use crate::address;
 use crate::app::{Frame, Shared};
+use crate::compare::{Compared, compare};
 use crate::error_page::{error_page, render, unavailable};
 use crate::line::{Line, lines};
 use crate::list::Row;
@@ -39,6 +41,17 @@ struct DetailPage {
     json: Option<String>,
     newer: Option<i64>,
     older: Option<i64>,
+    /// The number that was asked for, as it was written.
+    with: String,
+    compared: Option<Compared>,
+}
+
+/// What else is asked for.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Asked {
+    /// The number of a message to compare this one with.
+    #[serde(default)]
+    with: String,
 }
 
 /// Something of the header.
@@ -59,7 +72,10 @@ struct Found {
 pub(crate) async fn detail(
     State(shared): State<Arc<Shared>>,
     id: Result<Path<String>, PathRejection>,
+    asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
+    let with = asked.map(|Query(asked)| asked.with).unwrap_or_default();
+    let with: String = with.trim().chars().take(20).collect();
     let text = "The message log has no message with this number.";
     let not_found = || error_page(&shared, StatusCode::NOT_FOUND, "No such message", text);
     let number = id.ok().and_then(|Path(id)| id.parse::<i64>().ok());
@@ -69,7 +85,19 @@ pub(crate) async fn detail(
     let clock = Arc::clone(&shared.app.clock);
     let frame = Frame::of(&shared.app);
     let page = read(shared.app.broker.store(), move |store| {
-        Ok(find(store, id)?.map(|found| page(frame, found, clock.as_ref())))
+        let Some(found) = find(store, id)? else {
+            return Ok(None);
+        };
+        let other = match with.parse() {
+            Ok(other) => store.message(other)?,
+            Err(_) => None,
+        };
+        let compared = other.map(|other| compare(&found.message.raw, &other.raw, other.summary.id));
+        Ok(Some(DetailPage {
+            with,
+            compared,
+            ..page(frame, found, clock.as_ref())
+        }))
     });
     match page.await {
         None => unavailable(&shared),
@@ -144,6 +172,8 @@ fn page(frame: Frame, found: Found, clock: &dyn Clock) -> DetailPage {
         json: json.filter(|json| json.len() <= JSON_BYTES_MAX),
         newer: found.newer,
         older: found.older,
+        with: String::new(),
+        compared: None,
     }
 }
 

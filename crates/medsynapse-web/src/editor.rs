@@ -51,9 +51,39 @@ pub(crate) fn text(message: &[u8]) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
+/// The text of a message under another control id; other text as it is.
+pub(crate) fn with_control_id(text: &str, id: &str) -> String {
+    let (head, rest) = text.split_at(text.find('\n').unwrap_or(text.len()));
+    let Some(separator) = head
+        .strip_prefix("MSH")
+        .and_then(|rest| rest.chars().next())
+    else {
+        return text.to_owned();
+    };
+    let mut fields: Vec<&str> = head.split(separator).collect();
+    // The separator is MSH-1 itself: MSH-10 is the tenth piece.
+    let Some(control_id) = fields.get_mut(9) else {
+        return text.to_owned();
+    };
+    *control_id = id;
+    let mut all = fields.join(separator.encode_utf8(&mut [0; 4]));
+    all.push_str(rest);
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_gets_another_control_id_and_nothing_else() {
+        let message = "MSH|^~\\&|A|B|C|D|2023||ORM^O01|OLD|P|2.3\nPID|1||OLD\n";
+        let other = "MSH|^~\\&|A|B|C|D|2023||ORM^O01|NEW|P|2.3\nPID|1||OLD\n";
+        assert_eq!(with_control_id(message, "NEW"), other);
+        for text in ["", "PID|1", "MSH", "MSH|^~\\&|A"] {
+            assert_eq!(with_control_id(text, "NEW"), text);
+        }
+    }
 
     #[track_caller]
     fn check(text: &str, found: &[&str]) {

@@ -6,6 +6,7 @@ mod app;
 mod assets;
 mod badge;
 mod check;
+mod compare;
 mod connections;
 mod convert;
 mod detail;

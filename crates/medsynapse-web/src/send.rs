@@ -77,6 +77,9 @@ pub(crate) struct Sent {
 pub(crate) struct Asked {
     /// The number of a stored message to begin with.
     from: Option<i64>,
+    /// Whether it gets a control id of its own: the broker answers one that it knows as before.
+    #[serde(default)]
+    fresh: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -92,8 +95,8 @@ pub(crate) async fn editor(
     State(shared): State<Arc<Shared>>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
-    let from = asked.ok().and_then(|Query(asked)| asked.from);
-    let text = match from {
+    let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
+    let text = match asked.from {
         None => String::new(),
         Some(id) => {
             let stored = read(shared.app.broker.store(), move |store| store.message(id));
@@ -106,6 +109,12 @@ pub(crate) async fn editor(
                 Some(Some(stored)) => editor::text(&stored.raw),
             }
         }
+    };
+    let text = if asked.fresh {
+        let id = format!("RE{:X}", crate::generate::fresh_seed(&shared));
+        editor::with_control_id(&text, &id)
+    } else {
+        text
     };
     page(&shared, &text, Via::Mllp, Vec::new())
 }

@@ -43,7 +43,8 @@ retry_max_secs = 600
   const patient = "/patients/PAT1";
   screens = [
     ["messages", "/"], ["search", "/?q=acc:WEBACC1"], ["nothing-found", "/?q=NOBODY"],
-    ["inspector", `/messages/${odd}`], ["orders", "/orders"], ["order", "/orders/WEBACC3"],
+    ["inspector", `/messages/${odd}`],
+    ["compare", "/messages/61?with=62"], ["words", "/?q=type:ORM ack:AA after:today"], ["orders", "/orders"], ["order", "/orders/WEBACC3"],
     ["patient", patient], ["worklist", "/worklist?aet=CT1&order=WEBACC1"],
     ["outbox", "/outbox"], ["outbox-message", waiting], ["connections", "/connections"], ["send", "/send"],
     ["generate", "/generate?type=orm&count=3&seed=1"], ["convert", "/convert"],
@@ -205,6 +206,23 @@ test("asking as a modality, by keyboard alone", async () => {
   browser.clean();
 });
 
+test("comparing two messages and sending one again, by keyboard alone", async () => {
+  const page = await browser.window();
+  await page.goto("/messages/61");
+  await tabTo(page, "#with");
+  await page.keyboard.type("62");
+  await pressAway(page, "Enter");
+  assert.match(await page.locator("#differences").innerText(), /MSH-10[^]*WEB1[^]*WEB2/);
+  await tabTo(page, 'a[href^="/send?from="]');
+  await pressAway(page, "Enter");
+  await tabTo(page, "#message");
+  await pressAway(page, "Control+Enter");
+  const result = await page.locator("#result").innerText();
+  assert.match(result, /MSA\|A[AR]\|RE/);
+  await page.context().close();
+  browser.clean();
+});
+
 test("faults are switched on and off, by keyboard alone", async () => {
   const page = await browser.window();
   await page.goto("/connections");
@@ -335,7 +353,7 @@ test("nothing that a message or an address says becomes markup", async () => {
   const newest = await page.evaluate(async () => Number(
     document.querySelector("[data-xss]") ? 0 : (await (await fetch("/api/messages?limit=1")).json()).totalCount,
   ));
-  for (let id = newest; id > newest - 2 * hostile.length; id -= 1) await look(`/messages/${id}`);
+  for (let id = newest; id > newest - 2 * hostile.length; id -= 1) await look(`/messages/${id}?with=${id - 1}`);
   await page.context().close();
   browser.clean();
 });

@@ -91,3 +91,32 @@ async fn large_messages_are_cut() {
     assert!(page.body.len() < 2_000_000, "{}", page.body.len());
     assert!(page.text().contains("2505 more segments"));
 }
+
+#[tokio::test]
+async fn two_messages_are_compared() {
+    let bed = Bed::new().await;
+    bed.send(&order(1)).await;
+    bed.send(&order(2)).await;
+    let text = bed.get("/messages/1?with=2").await.text();
+    assert!(text.contains("Compared with message 2"), "{text}");
+    assert!(text.contains("MSH-10Message Control IDMSG1MSG2"), "{text}");
+    assert!(
+        text.contains("PID-3Patient ID (Internal ID)PAT1PAT2"),
+        "{text}"
+    );
+    let text = bed.get("/messages/1?with=1").await.text();
+    assert!(text.contains("values are the same."), "{text}");
+    let text = bed.get("/messages/1?with=99").await.text();
+    assert!(text.contains("has no message 99"), "{text}");
+}
+
+#[tokio::test]
+async fn a_message_is_sent_again_under_a_new_control_id() {
+    let bed = Bed::new().await;
+    bed.send(&order(1)).await;
+    let page = bed.get("/messages/1").await;
+    assert!(page.body.contains("href=\"/send?from=1&amp;fresh=true\""));
+    let text = bed.get("/send?from=1&fresh=true").await.body;
+    assert!(text.contains("|ORM^O01|RE"), "{text}");
+    assert!(!text.contains("|MSG1|"));
+}

@@ -56,7 +56,7 @@ fn only_text(body: &str) {
     const ATTRIBUTES: &str = " lang charset name content rel href type src class id aria-hidden \
         focusable viewBox d cx cy r x y width height rx alt tabindex hidden title aria-label role \
         action method for maxlength autocomplete spellcheck placeholder value aria-keyshortcuts \
-        selected aria-pressed aria-current aria-labelledby data-last data-first-page data-id \
+        selected aria-pressed inputmode required autofocus min max step aria-current aria-labelledby data-last data-first-page data-id \
         data-path data-copy datetime scope open ";
     for (name, attributes) in tags(body) {
         let script = name == "script";
@@ -107,7 +107,9 @@ async fn values_are_only_ever_text() {
             .contains("&#60;script&#62;alert(1)&#60;/script&#62;")
     );
     for id in 1..=HOSTILE.len() * 3 {
-        let page = bed.get(&format!("/messages/{id}")).await;
+        let page = bed
+            .get(&format!("/messages/{id}?with={}", id % 4 + 1))
+            .await;
         assert_eq!(page.status, 200);
         only_text(&page.body);
     }
@@ -119,6 +121,13 @@ async fn values_are_only_ever_text() {
         .await
         .body,
     );
+    only_text(&bed.get(&format!("/?q=type:{query}+{query}")).await.body);
+    only_text(&bed.get(&format!("/messages/1?with={query}")).await.body);
+    let asked = format!("/worklist?aet={query}&modality={query}&from={query}&order={query}");
+    only_text(&bed.get(&asked).await.body);
+    bed.connections
+        .opened(1, HOSTILE[0].into(), chrono::DateTime::UNIX_EPOCH);
+    only_text(&bed.get("/connections").await.body);
     only_text(&bed.get(&format!("/{query}")).await.body);
     only_text(&bed.get(&format!("/orders/{query}")).await.body);
     only_text(&bed.get(&format!("/messages/{query}")).await.body);
