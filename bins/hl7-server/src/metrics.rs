@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use medsynapse_broker::{Broker, Faults};
+use medsynapse_broker::{Broker, Clock, Faults, SystemClock};
 use medsynapse_http::MetricsPage;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -37,7 +37,7 @@ impl Metrics {
         Ok(Self { handle })
     }
 
-    /// The page that shows them, together with what is only looked at when somebody asks.
+    /// The page that shows them, together with what is only looked at when somebody asks. Blocks.
     pub(crate) fn page(&self, broker: &Arc<Broker>, faults: &Faults) -> MetricsPage {
         let (handle, broker, faults) = (self.handle.clone(), Arc::clone(broker), faults.clone());
         MetricsPage::new(move || {
@@ -58,8 +58,48 @@ fn sample(broker: &Broker, faults: &Faults) {
     gauge!("hl7_queue_oldest_seconds").set(queue.oldest.as_secs_f64());
     gauge!("hl7_storing").set(f64::from(u8::from(broker.is_storing())));
     gauge!("hl7_faults_on").set(f64::from(u8::from(faults.is_on())));
+    outbox(broker);
     for (fault, times) in faults.done() {
         counter!("hl7_faults_total", "fault" => fault.name()).absolute(times);
+    }
+}
+
+/// What waits for each destination of the configuration: nothing that a sender wrote is a label.
+/// Blocks.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a queue holds some hundred thousand messages"
+)]
+fn outbox(broker: &Broker) {
+    let depths = match broker.store().queue_depths() {
+        Ok(depths) => depths,
+        Err(error) => {
+            // The gauges stay as they were.
+            tracing::warn!(%error, "the outbox cannot be counted");
+            return;
+        }
+    };
+    let now = SystemClock.now();
+    for destination in broker.destinations() {
+        let found = depths
+            .iter()
+            .find(|depth| depth.destination == destination.name);
+        let depth = found.cloned().unwrap_or_default();
+        for (state, messages) in [
+            ("queued", depth.queued),
+            ("held", depth.held),
+            ("refused", depth.refused),
+        ] {
+            let labels = [
+                ("destination", destination.name.clone()),
+                ("state", state.into()),
+            ];
+            gauge!("hl7_outbox_messages", &labels).set(messages as f64);
+        }
+        let since = depth.oldest_queued_at.map(|at| (now - at).as_seconds_f64());
+        let labels = [("destination", destination.name.clone())];
+        // A clock that was set back does not make an age negative.
+        gauge!("hl7_outbox_oldest_seconds", &labels).set(since.unwrap_or(0.0).max(0.0));
     }
 }
 
@@ -117,6 +157,14 @@ fn describe() {
         (
             "hl7_storing",
             "1 while the last commit succeeded, 0 for instance while the disk is full.",
+        ),
+        (
+            "hl7_outbox_messages",
+            "Messages in the outbox that are not sent, by destination and state.",
+        ),
+        (
+            "hl7_outbox_oldest_seconds",
+            "How long the oldest message that is queued for a destination has waited.",
         ),
         ("hl7_faults_on", "1 while answers may be wrong on purpose."),
         ("mllp_connections", "MLLP connections that are open."),

@@ -26,7 +26,7 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct MetricsPage(Arc<dyn Fn() -> String + Send + Sync>);
 
 impl MetricsPage {
-    /// A page that `render` writes anew each time it is asked for.
+    /// A page that `render` writes anew each time it is asked for. It may block.
     pub fn new(render: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Self(Arc::new(render))
     }
@@ -47,8 +47,12 @@ impl fmt::Debug for MetricsPage {
 #[utoipa::path(get, path = "/api/v1/metrics", tag = "health", security(("apiKey" = ["metrics"])),
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    match &app.metrics {
-        Some(page) => Ok(([(CONTENT_TYPE, TEXT)], page.render()).into_response()),
+    match app.metrics.clone() {
+        // Some figures are read from the store: not on a thread that answers others.
+        Some(page) => match tokio::task::spawn_blocking(move || page.render()).await {
+            Ok(text) => Ok(([(CONTENT_TYPE, TEXT)], text).into_response()),
+            Err(_) => Err(Problem::unavailable()),
+        },
         None => Err(Problem::new(
             StatusCode::NOT_FOUND,
             "no_metrics",
