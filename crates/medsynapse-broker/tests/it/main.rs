@@ -7,6 +7,7 @@ mod flipped;
 mod lanes;
 mod mllp;
 mod model;
+mod network;
 mod on_purpose;
 mod power;
 mod pretend;

@@ -19,14 +19,14 @@ use crate::pretend::{Behaviour, Direct, Ris, ToRis, TokioClock};
 
 const MESSAGES: u64 = 12;
 
-struct Dice(ChaCha8Rng);
+pub(crate) struct Dice(pub(crate) ChaCha8Rng);
 
 impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0.next_u64() % end
     }
 
-    fn millis(&mut self, end: u64) -> Duration {
+    pub(crate) fn millis(&mut self, end: u64) -> Duration {
         Duration::from_millis(self.below(end))
     }
 }
@@ -67,7 +67,7 @@ fn start(direct: &Arc<Direct>, ris: &Arc<Ris>, drain: Duration, seed: u64) -> La
 }
 
 /// The data of a store with one order.
-fn template() -> TempDir {
+pub(crate) fn template() -> TempDir {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -78,16 +78,22 @@ fn template() -> TempDir {
     directory
 }
 
-/// What happened with one seed, for comparing.
-type Story = (Vec<String>, BTreeMap<i64, OutboxState>);
-
-async fn simulate(template: &TempDir, seed: u64) -> Story {
-    let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
+/// A copy of it, for one seed.
+pub(crate) fn copied(template: &TempDir) -> TempDir {
     let directory = TempDir::new_in(crate::model::fast()).unwrap();
     for file in std::fs::read_dir(template.path()).unwrap() {
         let file = file.unwrap();
         std::fs::copy(file.path(), directory.path().join(file.file_name())).unwrap();
     }
+    directory
+}
+
+/// What happened with one seed, for comparing.
+type Story = (Vec<String>, BTreeMap<i64, OutboxState>);
+
+async fn simulate(template: &TempDir, seed: u64) -> Story {
+    let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
+    let directory = copied(template);
     let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
     let direct = Direct::new(store.clone());
     let script: Vec<Behaviour> = (0..20).map(|_| bad_luck(&mut dice)).collect();
