@@ -17,6 +17,14 @@ document.addEventListener("pointerover", (event) => {
   light(path && field(path));
 });
 
+// The keyboard marks as the pointer does.
+document.addEventListener("focusin", (event) => {
+  const path = event.target.closest?.("[data-path]")?.dataset.path;
+  if (!path) return;
+  light(field(path));
+  document.querySelector(".lines .lit")?.scrollIntoView({ block: "nearest" });
+});
+
 for (const path of document.querySelectorAll("[data-copy]")) {
   const button = document.createElement("button");
   button.type = "button";

@@ -206,6 +206,28 @@ test("asking as a modality, by keyboard alone", async () => {
   browser.clean();
 });
 
+test("the keys are shown, and what tells who a patient is can be blurred", async () => {
+  const page = await browser.window();
+  await page.goto("/messages/61");
+  await page.keyboard.press("?");
+  assert.match(await page.getByRole("dialog").innerText(), /Keys[^]*newer[^]*Tab/);
+  assert.deepEqual(await violations(page), []);
+  await page.keyboard.press("Escape");
+  assert.equal(await page.getByRole("dialog").count(), 0);
+  const filter = () => page.locator(".facts dd").first().evaluate((one) => getComputedStyle(one).filter);
+  assert.equal(await filter(), "none");
+  await tabTo(page, "#blur");
+  await page.keyboard.press("Enter");
+  assert.match(await filter(), /blur/);
+  await page.reload();
+  assert.match(await filter(), /blur/);
+  // The keyboard marks a field in both panes.
+  await tabTo(page, "tr[data-path] .copy");
+  assert.ok(await page.locator(".lines .lit").count() > 0);
+  await page.context().close();
+  browser.clean();
+});
+
 test("comparing two messages and sending one again, by keyboard alone", async () => {
   const page = await browser.window();
   await page.goto("/messages/61");
