@@ -16,13 +16,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::department::{Department, Occurrence};
-use super::message::{
-    Answer, Assembler, Message, MessageError, field, pdus, status, transfer_syntax,
-};
+use super::message::{Answer, Assembler, Message, MessageError, field, pdus, status};
 use super::negotiate::{Access, Agreed, Refusal, Services, negotiate};
 use super::server::ScpConfig;
 use super::wire::{Wire, WireError};
-use super::{find, mpps, recorder};
+use super::{find, lengths, mpps, recorder};
 
 /// Most messages that wait while a query is answered.
 const QUEUE_MAX: usize = 16;
@@ -316,8 +314,8 @@ pub(crate) fn data_set(
     let Some(data) = &message.data else {
         return Err(unable("no data set came"));
     };
-    InMemDicomObject::read_dataset_with_ts(&data[..], &transfer_syntax(&context.transfer_syntax))
-        .map_err(|_| unable("the data set cannot be read"))
+    lengths::read(data, &context.transfer_syntax)
+        .ok_or_else(|| unable("the data set cannot be read"))
 }
 
 /// An answer that names what is wrong.

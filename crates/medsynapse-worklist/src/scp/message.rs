@@ -8,6 +8,8 @@ use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries;
 use dicom_ul::pdu::{PDataValue, PDataValueType, Pdu};
 
+use super::lengths;
+
 /// Longest command that is taken.
 const COMMAND_BYTES_MAX: usize = 64 * 1_024;
 /// Longest data set that is taken.
@@ -87,11 +89,8 @@ pub(crate) struct Command {
 
 impl Command {
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, MessageError> {
-        let object = InMemDicomObject::read_dataset_with_ts(
-            bytes,
-            &entries::IMPLICIT_VR_LITTLE_ENDIAN.erased(),
-        )
-        .map_err(|_| MessageError::Unreadable)?;
+        let object = lengths::read(bytes, entries::IMPLICIT_VR_LITTLE_ENDIAN.uid())
+            .ok_or(MessageError::Unreadable)?;
         let field = number(&object, tags::COMMAND_FIELD).ok_or(MessageError::Unreadable)?;
         Ok(Self { object, field })
     }

@@ -3,6 +3,7 @@
 mod association;
 mod department;
 mod find;
+mod lengths;
 pub(crate) mod message;
 mod mpps;
 mod negotiate;
@@ -30,7 +31,7 @@ pub mod fuzz {
     use dicom_object::InMemDicomObject;
     use dicom_ul::pdu::Pdu;
 
-    use super::{Access, Services, message, negotiate, wire};
+    use super::{Access, Services, lengths, message, negotiate, wire};
     use crate::{Item, Query, QueryOptions, ResponseCharset, dataset};
 
     /// PDUs in pieces of `step` bytes; gives how many came before the first thing that is wrong.
@@ -71,7 +72,7 @@ pub mod fuzz {
     pub fn identifier(bytes: &[u8], item: &Item) {
         for uid in ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"] {
             let syntax = message::transfer_syntax(uid);
-            let Ok(object) = InMemDicomObject::read_dataset_with_ts(bytes, &syntax) else {
+            let Some(object) = lengths::read(bytes, uid) else {
                 continue;
             };
             let Ok(query) = Query::read(&object, QueryOptions::default()) else {

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::End;
 use super::association::Association;
 use super::department::{Department, StoredObject};
+use super::lengths::is_sound;
 use super::message::{Answer, Message, status, text};
 
 /// Status of an object that cannot be understood.
@@ -62,6 +63,10 @@ where
 ///
 /// Reading ends there, so that a data set of which only the head was kept can be read.
 fn head(data: &[u8], class: &str, instance: &str, syntax: &str) -> Option<InMemDicomObject> {
+    let until = Tag(0x0020, 0x000F);
+    if !is_sound(data, syntax, Some(until)) {
+        return None;
+    }
     let meta = FileMetaTableBuilder::new()
         .transfer_syntax(syntax)
         .media_storage_sop_class_uid(class)
@@ -73,7 +78,7 @@ fn head(data: &[u8], class: &str, instance: &str, syntax: &str) -> Option<InMemD
     meta.write(&mut file).ok()?;
     file.extend_from_slice(data);
     let object = OpenFileOptions::new()
-        .read_until(Tag(0x0020, 0x000F))
+        .read_until(until)
         .from_reader(Cursor::new(file))
         .ok()?;
     Some(object.into_inner())
