@@ -10,6 +10,7 @@
     reason = "a broken promise is a panic: that is the point"
 )]
 
+pub mod dicom;
 pub mod domain;
 pub mod link;
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use hl7_fuzz::{TARGETS, Target, domain, link};
+use hl7_fuzz::{TARGETS, Target, dicom, domain, link};
 use proptest::prelude::*;
 
 fn targets() -> impl Iterator<Item = Target> {
@@ -11,6 +11,7 @@ fn targets() -> impl Iterator<Item = Target> {
         .into_iter()
         .chain(link::TARGETS)
         .chain(domain::TARGETS)
+        .chain(dicom::TARGETS)
 }
 
 #[test]
@@ -92,7 +93,41 @@ proptest! {
         }
         domain::domain(&bytes);
     }
+
+    #[test]
+    fn what_modalities_send_with_slips_of_the_pen(
+        slips in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..8),
+        end in any::<proptest::sample::Index>(),
+    ) {
+        for (check, seed) in SEEDS {
+            let mut bytes = seed.to_vec();
+            for (at, byte) in &slips {
+                bytes[at.index(seed.len())] = *byte;
+            }
+            check(&bytes);
+            check(&bytes[..end.index(bytes.len())]);
+        }
+    }
 }
+
+/// Which target reads, and what.
+type Seed = (fn(&[u8]), &'static [u8]);
+
+/// What a modality says.
+const SEEDS: [Seed; 3] = [
+    (
+        dicom::pdu,
+        include_bytes!("../../../fuzz/corpus/dicom-pdu/query"),
+    ),
+    (
+        dicom::identifier,
+        include_bytes!("../../../fuzz/corpus/dicom-identifier/explicit"),
+    ),
+    (
+        dicom::identifier,
+        include_bytes!("../../../fuzz/corpus/dicom-identifier/implicit"),
+    ),
+];
 
 /// What is put into a message, or in place of one byte.
 fn slip() -> impl Strategy<Value = Vec<u8>> {
