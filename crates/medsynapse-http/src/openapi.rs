@@ -72,6 +72,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(worklist::steps))
+        .routes(routes!(worklist::performed))
         .routes(routes!(worklist::list))
         .routes(routes!(worklist::explain));
     let info = &mut routes.get_openapi_mut().info;

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::Query;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_TYPE, WARNING};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -11,10 +12,13 @@ use axum::{Extension, Json};
 use medsynapse::AccessionNumber;
 use medsynapse_worklist::explain::Mismatch;
 use medsynapse_worklist::live::Live;
+use medsynapse_worklist::scp::procedure_json;
 use medsynapse_worklist::{Search, View, camel, dicom_json, plain_json};
 use serde_json::{Value, json};
 
+use crate::app::App;
 use crate::problem::Problem;
+use crate::reading::read;
 
 /// Parameters in their order; some come several times.
 type Parameters = Query<Vec<(String, String)>>;
@@ -92,6 +96,34 @@ pub(crate) async fn steps(
         let text = "299 medsynapse \"There are additional results that can be requested\"";
         headers.insert(WARNING, HeaderValue::from_static(text));
     }
+    Ok(response)
+}
+
+/// A performed procedure step as its modality made and changed it, as DICOM JSON.
+#[utoipa::path(get, path = "/modality-performed-procedure-steps/{uid}", tag = "worklist",
+    security(("apiKey" = ["read"])),
+    params(("uid" = String, Path, description = "Its SOP Instance UID")),
+    responses((status = 200, body = serde_json::Value, content_type = "application/dicom+json"),
+        (status = 404)))]
+pub(crate) async fn performed(
+    State(app): State<Arc<App>>,
+    uid: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let text = "No performed procedure step has this SOP Instance UID";
+    let unknown = || Problem::new(StatusCode::NOT_FOUND, "no_such_procedure_step", text);
+    let Path(uid) = uid.map_err(|_| unknown())?;
+    let found = read(app.broker.store(), move |store| store.procedure(&uid)).await?;
+    let found = found.ok_or_else(unknown)?;
+    let Some(object) = procedure_json(&found.sop_instance_uid, &found.dataset) else {
+        tracing::error!(
+            sop_instance_uid = found.sop_instance_uid,
+            "a stored procedure step cannot be read"
+        );
+        return Err(Problem::unavailable());
+    };
+    let mut response = Json([object]).into_response();
+    let media_type = HeaderValue::from_static("application/dicom+json");
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
     Ok(response)
 }
 

@@ -60,6 +60,11 @@ const ROUTES: &[(&str, &str, Open)] = &[
         "/modality-scheduled-procedure-steps",
         To(Scope::Read),
     ),
+    (
+        "GET",
+        "/modality-performed-procedure-steps/{uid}",
+        To(Scope::Read),
+    ),
     ("GET", "/api/v1/ws", To(Scope::Read)),
     ("GET", "/api/v1/faults", To(Scope::Admin)),
     ("PUT", "/api/v1/faults", To(Scope::Admin)),

@@ -17,7 +17,7 @@ pub use department::{
     StepStatus, StoredObject, Unavailable,
 };
 pub use message::MessageError;
-pub use mpps::merge;
+pub use mpps::{merge, procedure_json};
 pub use negotiate::{
     Access, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Refusal, Services,
 };

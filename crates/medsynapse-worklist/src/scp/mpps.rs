@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use dicom_core::value::PrimitiveValue;
 use dicom_core::{DataElement, VR};
-use dicom_dictionary_std::tags;
+use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::entries;
 use dicom_ul::pdu::PresentationContextNegotiated;
 use medsynapse::StudyInstanceUid;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::End;
 use super::association::{Association, data_set, offending};
 use super::department::{
     Department, Occurrence, ProcedureOutcome, ProcedureStep, Reference, StepStatus,
 };
 use super::message::{Answer, Message, field, status, text};
+use super::{End, lengths};
 
 /// Error ID: the procedure step has ended and may not be changed any more, PS3.4 F.7.2.2.2.
 const NO_LONGER_CHANGED: u16 = 0xA506;
@@ -157,4 +157,18 @@ pub fn merge(stored: &[u8], changes: &InMemDicomObject) -> Vec<u8> {
     // What was read can be written: UTF-8 has every character.
     let _ = object.write_dataset_with_ts(&mut bytes, &syntax);
     bytes
+}
+
+/// A procedure step as it is kept, as DICOM JSON, with its SOP class and instance; `None` where
+/// it cannot be read.
+pub fn procedure_json(sop_instance_uid: &str, stored: &[u8]) -> Option<serde_json::Value> {
+    let mut object = lengths::read(stored, entries::EXPLICIT_VR_LITTLE_ENDIAN.uid())?;
+    for (tag, uid) in [
+        (tags::SOP_CLASS_UID, uids::MODALITY_PERFORMED_PROCEDURE_STEP),
+        (tags::SOP_INSTANCE_UID, sop_instance_uid),
+    ] {
+        let value = PrimitiveValue::from(uid);
+        object.put(DataElement::new(tag, VR::UI, value));
+    }
+    dicom_json::to_value(object).ok()
 }
