@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use medsynapse::Mapping;
+
 use crate::config::Config;
 use crate::tls::TlsFiles;
 
@@ -72,7 +74,11 @@ pub(crate) fn banner(
     };
     let preset = config.profile.preset;
     let version = env!("CARGO_PKG_VERSION");
-    let mut text = format!("Medsynapse PACS Broker {version}, profile {preset}\n\n");
+    let mapping = match config.profile.mapping {
+        Mapping::Medsynapse => String::new(),
+        other @ Mapping::IheRad4 => format!(", mapping {other}"),
+    };
+    let mut text = format!("Medsynapse PACS Broker {version}, profile {preset}{mapping}\n\n");
     let web = format!("{}://{}", http(&guarding.web_tls), ports.web);
     let rest = format!("{}://{}", http(&guarding.rest_tls), ports.rest);
     let dicom = |address: Option<SocketAddr>, title: &str| {

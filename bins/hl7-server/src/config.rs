@@ -1,12 +1,13 @@
 //! [`Config`]: everything that can be set, from file, environment and command line, checked once.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use hl7_message::Charset;
-use medsynapse::{Preset, Profile};
+use medsynapse::{Mapping, Preset, Profile};
 use serde::Deserialize;
 
 use crate::cli::{Options, ProfileName};
@@ -110,6 +111,8 @@ struct BrokerSection {
     facility: Option<String>,
     sequence_number: Option<String>,
     country_code: Option<String>,
+    mapping: Option<String>,
+    ae_titles: BTreeMap<String, String>,
     default_charset: Option<String>,
     send_err: Option<bool>,
     check_lengths: Option<bool>,
@@ -139,7 +142,15 @@ impl Config {
             Some(path) => read(path)?,
             None => File::default(),
         };
-        let profile = profile(options, &file.broker, file.profile)?;
+        let mut profile = profile(options, &file.broker, file.profile)?;
+        profile.own_sender = Some(file.gateway.sender());
+        if options.demo.is_some() && profile.mapping != Mapping::Medsynapse {
+            bail!(
+                "--demo: generated messages have the fields of the mapping medsynapse, and \
+                 broker.mapping is {}; leave one of them out",
+                profile.mapping
+            );
+        }
         let guarding = guarding(&file)?;
         let dicom = dicom(options, file.dicom, &profile)?;
         let mut config = Self {
@@ -291,6 +302,7 @@ impl Config {
         ] {
             set("broker", key, text.as_str().into());
         }
+        show_mapping(profile, &mut set);
         set(
             "broker",
             "default_charset",
@@ -335,7 +347,7 @@ fn dicom(options: &Options, section: DicomSection, profile: &Profile) -> Result<
         let listen = recorder.listen.as_deref();
         address("", None, "dicom.recorder", listen, 11113)
     });
-    section.settings(worklist, recorder.transpose()?, profile.default_charset)
+    section.settings(worklist, recorder.transpose()?, profile)
 }
 
 /// What guards the listeners.
@@ -362,6 +374,15 @@ fn guarding(file: &File) -> Result<Guarding> {
             failed_logins,
         },
     })
+}
+
+fn show_mapping(profile: &Profile, set: &mut impl FnMut(&str, &str, toml::Value)) {
+    set("broker", "mapping", profile.mapping.as_str().into());
+    let titles = profile.ae_titles.iter();
+    let titles: toml::Table = titles
+        .map(|(modality, title)| (modality.clone(), title.as_str().into()))
+        .collect();
+    set("broker", "ae_titles", titles.into());
 }
 
 fn show_guarding(guarding: &Guarding, set: &mut impl FnMut(&str, &str, toml::Value)) {
@@ -522,6 +543,12 @@ fn profile(
     ] {
         *slot = value.unwrap_or(*slot);
     }
+    if let Some(name) = &section.mapping {
+        profile.mapping = name
+            .parse()
+            .with_context(|| format!("broker.mapping: {name:?}"))?;
+    }
+    profile.ae_titles = ae_titles(&section.ae_titles, profile.mapping)?;
     if let Some(name) = &section.default_charset {
         profile.default_charset = Charset::from_msh18(name.as_bytes())
             .ok()
@@ -533,6 +560,26 @@ fn profile(
             })?;
     }
     Ok(profile)
+}
+
+/// The AE titles of orders that name none, by modality in upper case.
+fn ae_titles(
+    section: &BTreeMap<String, String>,
+    mapping: Mapping,
+) -> Result<BTreeMap<String, String>> {
+    if !section.is_empty() && mapping != Mapping::IheRad4 {
+        bail!(
+            "broker.ae_titles: the mapping {mapping} has AE titles in OBR-21 and refuses orders \
+             without one; set broker.mapping = \"ihe-rad4\", or leave them out"
+        );
+    }
+    let mut titles = BTreeMap::new();
+    for (modality, title) in section {
+        let key = format!("broker.ae_titles.{modality}");
+        let title = crate::dicom::ae_title(&key, title)?;
+        titles.insert(modality.to_ascii_uppercase(), title);
+    }
+    Ok(titles)
 }
 
 fn mllp_server(section: &MllpSection, profile: &Profile) -> Result<hl7_mllp::ServerConfig> {
@@ -640,6 +687,21 @@ mod tests {
             "broker.default_charset",
         );
         refused(
+            "[broker]\nmapping = 'ihe'\n",
+            Options::default(),
+            "broker.mapping: \"ihe\": no such mapping; write medsynapse or ihe-rad4",
+        );
+        refused(
+            "[broker.ae_titles]\nCT = 'CT1'\n",
+            Options::default(),
+            "broker.ae_titles: the mapping medsynapse",
+        );
+        refused(
+            "[broker]\nmapping = 'ihe-rad4'\n[broker.ae_titles]\nCT = 'A TITLE THAT IS TOO LONG'\n",
+            Options::default(),
+            "broker.ae_titles.CT",
+        );
+        refused(
             "[rest]\nallow = ['10.0.0.0/99']\n",
             Options::default(),
             "rest.allow: \"10.0.0.0/99\"",
@@ -738,9 +800,11 @@ mod tests {
                     [rest.tls]\ncert = 'c.pem'\nkey = 'k.pem'\n\
                     [rest.jwt]\nissuer = 'i'\naudience = 'a'\njwks = 'keys.json'\n\
                     [gateway]\nbroker = 'pacs:2575'\n[gateway.stations.CT]\nae_title = 'CT9'\n\
+                    [broker]\nmapping = 'ihe-rad4'\n[broker.ae_titles]\nCT = 'CT9'\n\
                     [mllp]\nidle_timeout_secs = 9\n";
         let shown = load(toml, Options::default()).unwrap().shown();
         assert!(!shown.contains("0123456789"));
+        assert!(shown.contains("mapping = \"ihe-rad4\""), "{shown}");
         assert_eq!(load(&shown, Options::default()).unwrap().shown(), shown);
     }
 }

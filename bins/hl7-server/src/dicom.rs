@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::banner::Ports;
 
-pub(crate) use settings::{DicomSection, DicomSettings};
+pub(crate) use settings::{DicomSection, DicomSettings, ae_title};
 
 /// The sockets that are open before anything else is touched.
 #[derive(Debug)]

@@ -52,6 +52,16 @@ impl GatewaySection {
         Ok(())
     }
 
+    /// MSH-3 and MSH-4 of what the gateway sends.
+    pub(crate) fn sender(&self) -> (String, String) {
+        let default = GatewaySettings::default();
+        let or = |given: &Option<String>, default| given.clone().unwrap_or(default);
+        (
+            or(&self.sending_application, default.sending_application),
+            or(&self.sending_facility, default.sending_facility),
+        )
+    }
+
     /// The settings, with this broker's own address where no other is named.
     pub(crate) fn settings(&self, mut own: SocketAddr) -> GatewaySettings {
         if own.ip().is_unspecified() {

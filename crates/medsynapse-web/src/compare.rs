@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use hl7_message::Message;
+use medsynapse::Mapping;
 
 use crate::text::Piece;
 use crate::tree::tree;
@@ -37,7 +38,8 @@ fn leaves(message: &[u8]) -> Vec<Leaf> {
     let Ok(message) = Message::parse(message) else {
         return Vec::new();
     };
-    let (branches, _) = tree(&message, &mut []);
+    // What the broker takes a field for is not shown here: any mapping will do.
+    let (branches, _) = tree(&message, &mut [], Mapping::default());
     let rows = branches.into_iter().flat_map(|branch| branch.rows);
     rows.filter(|leaf| !leaf.missing && (leaf.null || !leaf.value.is_empty()))
         .map(|leaf| {

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use hl7_json::Raw;
 use hl7_message::Message;
+use medsynapse::Profile;
 use medsynapse_broker::Clock;
 use medsynapse_store::{MessageOrder, MessageQuery, Store, StoreError, StoredMessage};
 use serde::Deserialize;
@@ -84,6 +85,7 @@ pub(crate) async fn detail(
     };
     let clock = Arc::clone(&shared.app.clock);
     let frame = Frame::of(&shared.app);
+    let broker = Arc::clone(&shared.app.broker);
     let page = read(shared.app.broker.store(), move |store| {
         let Some(found) = find(store, id)? else {
             return Ok(None);
@@ -96,7 +98,7 @@ pub(crate) async fn detail(
         Ok(Some(DetailPage {
             with,
             compared,
-            ..page(frame, found, clock.as_ref())
+            ..page(frame, found, broker.profile(), clock.as_ref())
         }))
     });
     match page.await {
@@ -130,7 +132,7 @@ fn find(store: &dyn Store, id: i64) -> Result<Option<Found>, StoreError> {
     }))
 }
 
-fn page(frame: Frame, found: Found, clock: &dyn Clock) -> DetailPage {
+fn page(frame: Frame, found: Found, profile: &Profile, clock: &dyn Clock) -> DetailPage {
     let StoredMessage {
         summary,
         raw,
@@ -145,7 +147,7 @@ fn page(frame: Frame, found: Found, clock: &dyn Clock) -> DetailPage {
     let message = Message::parse(&raw).ok();
     let (branches, more_branches) = message
         .as_ref()
-        .map(|message| tree(message, &mut said))
+        .map(|message| tree(message, &mut said, profile.mapping_of(&message.header())))
         .unwrap_or_default();
     let json = message
         .as_ref()

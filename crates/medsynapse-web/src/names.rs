@@ -1,7 +1,7 @@
 //! What fields are called, and what the broker takes them for.
 
 use hl7_message::{Location, Message, SegmentId, dictionary};
-use medsynapse::map::{Kind, ROWS};
+use medsynapse::map::{Kind, Mapping, ROWS};
 
 /// What the broker reads beside the attributes of an order.
 const OTHERS: &[(&str, &str)] = &[
@@ -47,7 +47,11 @@ pub(crate) fn label(at: Location, code: &[u8]) -> Option<&'static str> {
 }
 
 /// What the broker takes the leaf at a location of a message for.
-pub(crate) fn meaning(at: Location, message: &Message<'_>) -> Option<&'static str> {
+pub(crate) fn meaning(
+    at: Location,
+    message: &Message<'_>,
+    mapping: Mapping,
+) -> Option<&'static str> {
     if at.occurrence_number() > 1 || at.repetition_number() > 1 {
         return None;
     }
@@ -59,12 +63,12 @@ pub(crate) fn meaning(at: Location, message: &Message<'_>) -> Option<&'static st
     let row = ROWS.iter().find(|row| {
         if row.kind == Kind::Name {
             // All components of a name are read.
-            return row.location() == field.component(1) && at.component_number().is_none();
+            return row.place(mapping) == field.component(1) && at.component_number().is_none();
         }
         // The first place that says anything counts.
-        let mut sources = row.sources.iter();
+        let mut sources = row.sources(mapping).iter();
         let says = sources.find(|source| !message.value(**source).is_absent());
-        says.copied().unwrap_or(row.location()) == leaf
+        says.copied().unwrap_or(row.place(mapping)) == leaf
     });
     let other = || OTHERS.iter().find(|(place, _)| *place == leaf.to_string());
     row.map(|row| row.name)
@@ -94,7 +98,8 @@ mod tests {
         let bytes = b"MSH|^~\\&|\rOBR|1||||||||||||||||||||||||||||||R05^Cough\r";
         let message = Message::parse(bytes).unwrap();
         let check = |at: &str, name| {
-            assert_eq!(meaning(at.parse().unwrap(), &message), name, "{at}");
+            let meaning = meaning(at.parse().unwrap(), &message, Mapping::Medsynapse);
+            assert_eq!(meaning, name, "{at}");
         };
         check("OBR-21", Some("Scheduled Station AE Title"));
         check("OBR-4.2", Some("Scheduled Procedure Step Description"));
@@ -107,9 +112,13 @@ mod tests {
         let message =
             Message::parse(b"MSH|^~\\&|\rOBR|1||||||||||||||||||||||||||||||R05\r").unwrap();
         assert_eq!(
-            meaning(loc!("OBR-31"), &message),
+            meaning(loc!("OBR-31"), &message, Mapping::Medsynapse),
             Some("Reason For Requested Procedure")
         );
+        let rad4 = |at| meaning(at, &message, Mapping::IheRad4);
+        assert_eq!(rad4(loc!("OBR-18")), Some("Accession Number"));
+        assert_eq!(rad4(loc!("OBR-20")), Some("Scheduled Procedure Step ID"));
+        assert_eq!(rad4(loc!("OBR-36")), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use medsynapse::map::Kind;
+use medsynapse::map::{Kind, Mapping};
 use medsynapse::{AccessionNumber, Attribute, OrderState, PersonName, Report, ReportFormat};
 use medsynapse_broker::Clock;
 use medsynapse_store::{
@@ -105,7 +105,8 @@ pub(crate) async fn order(
         Some(found) if found.order.is_none() && found.messages.total == 0 => not_found(),
         Some(found) => {
             let clock = shared.app.clock.as_ref();
-            let mut page = page(Frame::of(&shared.app), &accession, found, clock);
+            let mapping = shared.app.broker.profile().mapping;
+            let mut page = page(Frame::of(&shared.app), &accession, found, mapping, clock);
             page.said = after
                 .ok()
                 .and_then(|Query(after)| act::said(&after.outcome));
@@ -129,7 +130,13 @@ fn find(store: &dyn Store, asked: &AccessionNumber, rows: u32) -> Result<Found, 
     })
 }
 
-fn page(frame: Frame, accession: &AccessionNumber, found: Found, clock: &dyn Clock) -> OrderPage {
+fn page(
+    frame: Frame,
+    accession: &AccessionNumber,
+    found: Found,
+    mapping: Mapping,
+    clock: &dyn Clock,
+) -> OrderPage {
     let shown = u64::try_from(found.messages.items.len()).unwrap_or_default();
     let more = found.messages.total.saturating_sub(shown);
     let all = Search {
@@ -150,7 +157,9 @@ fn page(frame: Frame, accession: &AccessionNumber, found: Found, clock: &dyn Clo
     OrderPage {
         frame,
         accession_number: accession.as_str().to_owned(),
-        order: found.order.map(|record| order_view(&record, clock)),
+        order: found
+            .order
+            .map(|record| order_view(&record, mapping, clock)),
         report: found.report.map(|record| report_view(record, clock)),
         rows: found
             .messages
@@ -200,7 +209,7 @@ pub(crate) struct After {
     outcome: String,
 }
 
-fn order_view(record: &OrderRecord, clock: &dyn Clock) -> OrderView {
+fn order_view(record: &OrderRecord, mapping: Mapping, clock: &dyn Clock) -> OrderView {
     let order = &record.order;
     let (state, tone) = state_words(order.state);
     let attributes = order
@@ -208,7 +217,7 @@ fn order_view(record: &OrderRecord, clock: &dyn Clock) -> OrderView {
         .iter()
         .map(|(attribute, value)| AttributeView {
             name: attribute.row().name,
-            path: attribute.row().location().to_string(),
+            path: attribute.row().place(mapping).to_string(),
             value: match attribute.row().kind {
                 Kind::Name => PersonName::from_xpn(value).to_string(),
                 Kind::Date | Kind::DateTime => readable(value),

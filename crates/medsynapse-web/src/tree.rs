@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use hl7_message::{Charset, Field, Location, Message, Repetition, SegmentId, Subcomponent};
+use medsynapse::Mapping;
 use medsynapse_store::Note;
 
 use crate::names;
@@ -86,12 +87,18 @@ impl Said {
 struct Source<'m, 'a> {
     message: &'m Message<'a>,
     charset: Charset,
+    mapping: Mapping,
 }
 
 /// A message as a tree, and whether there is more of it.
-pub(crate) fn tree(message: &Message<'_>, said: &mut [Said]) -> (Vec<Branch>, bool) {
+pub(crate) fn tree(
+    message: &Message<'_>,
+    said: &mut [Said],
+    mapping: Mapping,
+) -> (Vec<Branch>, bool) {
     let from = Source {
         message,
+        mapping,
         charset: text::charset_of(message),
     };
     let mut numbers = HashMap::new();
@@ -190,7 +197,7 @@ impl Leaf {
     }
 
     fn with(mut self, leaf: Subcomponent<'_>, from: Source<'_, '_>) -> Self {
-        self.meaning = names::meaning(self.at, from.message).unwrap_or_default();
+        self.meaning = names::meaning(self.at, from.message, from.mapping).unwrap_or_default();
         self.null = leaf.is_null();
         let data = leaf.unescape();
         self.label = names::label(self.at, &data).unwrap_or_default();
@@ -229,9 +236,9 @@ fn in_repetition(
         return;
     }
     let mut head = Leaf::new(at, 0);
-    head.meaning = match names::meaning(at, from.message) {
+    head.meaning = match names::meaning(at, from.message, from.mapping) {
         // What belongs to the first component is said there.
-        Some(_) if names::meaning(at.component(1), from.message).is_some() => "",
+        Some(_) if names::meaning(at.component(1), from.message, from.mapping).is_some() => "",
         other => other.unwrap_or_default(),
     };
     rows.push(head);
@@ -260,7 +267,7 @@ mod tests {
     fn rows(segments: &str, said: &mut [Said]) -> Vec<String> {
         let bytes = format!("MSH|^~\\&|\r{segments}");
         let message = Message::parse(bytes.as_bytes()).unwrap();
-        let (branches, _) = tree(&message, said);
+        let (branches, _) = tree(&message, said, Mapping::Medsynapse);
         let rows = branches.iter().skip(1).flat_map(|branch| &branch.rows);
         rows.map(|row| {
             let value: String = row.value.iter().map(|piece| piece.text.as_str()).collect();

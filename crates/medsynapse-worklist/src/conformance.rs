@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use hl7_message::Location;
+use medsynapse::Mapping;
 
 use crate::charset::ResponseCharset;
 use crate::scp::{Deadlines, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, ScpLimits};
@@ -39,16 +39,17 @@ pub fn page() -> String {
     ] {
         let _ = writeln!(
             page,
-            "\n### {title}\n\n| attribute | tag | VR | type | matching | HL7 | rule |\n\
-             |---|---|---|---|---|---|---|"
+            "\n### {title}\n\n| attribute | tag | VR | type | matching | HL7, `medsynapse` | HL7, \
+             `ihe-rad4` | rule |\n|---|---|---|---|---|---|---|---|"
         );
         for row in ROWS.iter().filter(|row| row.level == level) {
             let (tag, vr) = (row.tag, row.vr.to_string());
             let (keyword, key_type, rule) = (row.keyword, row.key_type, row.rule);
-            let (matching, places) = (matching(row.matching), places(row));
+            let matching = matching(row.matching);
+            let [places, rad4] = Mapping::ALL.map(|mapping| places(row, mapping));
             let _ = writeln!(
                 page,
-                "| {keyword} | {tag} | {vr} | {key_type} | {matching} | {places} | {rule} |"
+                "| {keyword} | {tag} | {vr} | {key_type} | {matching} | {places} | {rad4} | {rule} |"
             );
         }
     }
@@ -66,17 +67,13 @@ pub fn page() -> String {
     page
 }
 
-fn places(row: &Row) -> String {
-    let join = |places: &[Location]| {
-        let places: Vec<String> = places.iter().map(|place| format!("`{place}`")).collect();
-        places.join(", else ")
-    };
-    match row.source {
-        Source::Order(attribute) => join(attribute.row().sources),
-        Source::Message(places) => join(places),
-        Source::State => "state of the order".into(),
-        Source::Nothing => String::new(),
+fn places(row: &Row, mapping: Mapping) -> String {
+    if let Source::State = row.source {
+        return "state of the order".into();
     }
+    let places = row.places(mapping);
+    let places: Vec<String> = places.iter().map(|place| format!("`{place}`")).collect();
+    places.join(", else ")
 }
 
 const fn matching(matching: Matching) -> &'static str {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use chrono::{Datelike as _, NaiveDate, Timelike as _};
 use hl7_message::{Charset, Field, Location, Message, Precision, Timestamp, loc};
-use medsynapse::{Attribute, Order, StudyInstanceUid};
+use medsynapse::{Attribute, Mapping, Order, StudyInstanceUid};
 
 use crate::item::{Item, Oddity};
 use crate::person::to_pn;
@@ -13,6 +13,8 @@ use crate::table::{Element, ROWS, Source};
 /// What of the mapping can be configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MappingSettings {
+    /// Whose field positions the orders' messages have.
+    pub mapping: Mapping,
     /// What the segments of an order are written in where MSH-18 was empty.
     pub default_charset: Charset,
     /// The coding scheme of OBR-4 where OBR-4.3 names none; without one there is no code item.
@@ -35,6 +37,7 @@ impl Default for MappingSettings {
             ("U", ""),
         ];
         Self {
+            mapping: Mapping::default(),
             default_charset: Charset::UTF_8,
             default_coding_scheme: None,
             site_offset_minutes: None,
@@ -159,12 +162,8 @@ impl Mapper<'_> {
             Element::PatientSex => self.sex(),
             Element::PatientBirthDate => self.birth_date(),
             Element::PatientWeight => self.weight(),
-            Element::ReferringPhysicianName => {
-                self.xcn(element, Attribute::ReferringPhysician, loc!("PV1-8"))
-            }
-            Element::RequestingPhysician => {
-                self.xcn(element, Attribute::RequestingPhysician, loc!("ORC-12"))
-            }
+            Element::ReferringPhysicianName => self.xcn(element, Attribute::ReferringPhysician),
+            Element::RequestingPhysician => self.xcn(element, Attribute::RequestingPhysician),
             Element::ScheduledPerformingPhysicianName => self.performing(),
             Element::Modality => self.attribute(Attribute::Modality).trim().to_uppercase(),
             Element::ScheduledStationAETitle => self.ae_titles(),
@@ -191,9 +190,11 @@ impl Mapper<'_> {
     fn raw(&self, element: Element) -> String {
         match element.row().source {
             Source::Order(attribute) => self.attribute(attribute).to_owned(),
-            Source::Message(places) => places
-                .iter()
-                .map(|place| self.leaf(*place))
+            Source::Message(_) | Source::Rad4(_) => element
+                .row()
+                .places(self.settings.mapping)
+                .into_iter()
+                .map(|place| self.leaf(place))
                 .find(|text| !text.is_empty())
                 .unwrap_or_default(),
             Source::State => self.order.state.as_str().to_owned(),
@@ -248,10 +249,12 @@ impl Mapper<'_> {
         name
     }
 
-    /// PV1-8 and ORC-12: component 2 is the whole name, unless the rest makes an XCN of it.
-    fn xcn(&mut self, element: Element, attribute: Attribute, location: Location) -> String {
+    /// PV1-8 and ORC-12 or OBR-16: component 2 is the whole name, unless the rest makes an XCN
+    /// of it.
+    fn xcn(&mut self, element: Element, attribute: Attribute) -> String {
         let known = self.attribute(attribute).to_owned();
-        let parts = self.parts(location, false);
+        let place = attribute.row().place(self.settings.mapping);
+        let parts = self.parts(place.component(0), false);
         let agrees = parts.get(1).is_some_and(|second| *second == known);
         let rest = parts.get(2..7.min(parts.len())).unwrap_or_default();
         if agrees && rest.iter().any(|part| !part.is_empty()) {
@@ -312,7 +315,12 @@ impl Mapper<'_> {
     }
 
     fn weight(&mut self) -> String {
-        let text = match self.leaf(loc!("PV1-20.1")) {
+        // As it was written, with its unit; in RAD-4 that field is no weight.
+        let text = match self.settings.mapping {
+            Mapping::Medsynapse => self.leaf(loc!("PV1-20.1")),
+            Mapping::IheRad4 => String::new(),
+        };
+        let text = match text {
             text if text.is_empty() => self.attribute(Attribute::PatientWeight).to_owned(),
             text => text,
         };
@@ -329,8 +337,10 @@ impl Mapper<'_> {
     fn ae_titles(&mut self) -> String {
         let known = self.attribute(Attribute::ScheduledStationAeTitle).trim();
         let mut titles = vec![known.to_owned()];
-        if let Some(field) = self.field(loc!("OBR-21"))
-            && self.leaf(loc!("OBR-21.1")) == known
+        let row = Attribute::ScheduledStationAeTitle.row();
+        let place = row.place(self.settings.mapping);
+        if let Some(field) = self.field(place.component(0))
+            && self.leaf(place) == known
         {
             let others = field.repetitions().skip(1);
             titles.extend(others.map(|r| self.decode(&r.first().unescape()).trim().to_owned()));
@@ -419,7 +429,14 @@ impl Mapper<'_> {
 
     fn code(&mut self, element: Element) -> String {
         let parts = self.parts(loc!("OBR-4"), false);
-        let part = |n: usize| parts.get(n).map(|text| text.trim()).unwrap_or_default();
+        // In RAD-4 the code of the step, where there is one, is behind that of the procedure.
+        let second = self.settings.mapping == Mapping::IheRad4
+            && parts.get(3).is_some_and(|code| !code.is_empty());
+        let first = if second { 3 } else { 0 };
+        let part = |n: usize| {
+            let text = parts.get(first + n).map(|text| text.trim());
+            text.unwrap_or_default()
+        };
         let named = part(2);
         let scheme = if named.is_empty() {
             self.settings
@@ -517,5 +534,7 @@ fn zone(minutes: i16) -> String {
     format!("{sign}{hours:02}{minutes:02}")
 }
 
+#[cfg(test)]
+mod rad4_tests;
 #[cfg(test)]
 mod tests;

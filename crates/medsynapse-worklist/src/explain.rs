@@ -1,11 +1,11 @@
 //! Why an item is as it is, and why a query did or did not find it.
 
-use medsynapse::Order;
+use medsynapse::{Mapping, Order};
 
 use crate::convert::{MappingSettings, map};
 use crate::item::Item;
 use crate::query::{Key, Query};
-use crate::table::{Element, Matching, Source};
+use crate::table::{Element, Matching};
 use crate::test::{Test, trim};
 use crate::view::View;
 
@@ -35,16 +35,13 @@ pub fn origins(order: &Order, settings: &MappingSettings) -> Vec<Origin> {
     let (item, oddities) = map(order, settings);
     item.rows()
         .map(|(row, value)| {
-            let places: Vec<String> = match row.source {
-                Source::Order(attribute) => attribute
-                    .row()
-                    .sources
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect(),
-                Source::Message(places) => places.iter().map(ToString::to_string).collect(),
-                Source::State | Source::Nothing => Vec::new(),
-            };
+            let places = row.places(settings.mapping);
+            let mut places: Vec<String> = places.iter().map(ToString::to_string).collect();
+            if (settings.mapping, row.element)
+                == (Mapping::IheRad4, Element::ScheduledStationAETitle)
+            {
+                places.push("as configured for the modality".into());
+            }
             let odd = oddities.iter().find(|odd| odd.element == row.element);
             Origin {
                 element: row.element,

@@ -8,7 +8,7 @@ use core::fmt;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use hl7_message::{Location, loc};
-use medsynapse::Attribute;
+use medsynapse::{Attribute, Mapping};
 
 /// Where in the data set an attribute stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub enum Source {
     Order(Attribute),
     /// Fields of the order's own message that no attribute keeps; the first that says anything.
     Message(&'static [Location]),
+    /// Fields of the order's own message under [`Mapping::IheRad4`]; nothing otherwise.
+    Rad4(&'static [Location]),
     /// The state of the order.
     State,
     /// Nowhere: always empty.
@@ -98,6 +100,23 @@ pub struct Row {
     pub source: Source,
     /// What becomes of the value on the way, in a sentence.
     pub rule: &'static str,
+}
+
+impl Row {
+    /// Where its value stands in HL7; the first place that says anything counts.
+    pub fn places(&self, mapping: Mapping) -> Vec<Location> {
+        match (self.source, mapping) {
+            (Order(attribute), _) => attribute.row().sources(mapping).to_vec(),
+            (Message(places), Mapping::IheRad4) if self.level == Level::Protocol => {
+                // The code of the step is the second of OBR-4, behind that of the procedure.
+                let second = |at: &Location| at.component(at.component_number().unwrap_or(1) + 3);
+                let seconds = places.iter().map(second);
+                seconds.chain(places.iter().copied()).collect()
+            }
+            (Message(places), _) | (Rad4(places), Mapping::IheRad4) => places.to_vec(),
+            (Rad4(_) | State | Nothing, _) => Vec::new(),
+        }
+    }
 }
 
 /// A row is known by its attribute.
@@ -151,7 +170,7 @@ macro_rules! elements {
     };
 }
 
-use Source::{Message, Nothing, Order, State};
+use Source::{Message, Nothing, Order, Rad4, State};
 
 elements! {
     AccessionNumber ACCESSION_NUMBER SH Root Two Text (Order(Attribute::AccessionNumber))
@@ -197,15 +216,17 @@ elements! {
         Three Text (Message(&[loc!("ORC-3.1")])) "cut at 64 characters";
     TimezoneOffsetFromUTC TIMEZONE_OFFSET_FROM_UTC SH Root Three Never
         (Order(Attribute::ScheduledStart)) "the offset of the scheduled start, if it has one";
-    MedicalAlerts MEDICAL_ALERTS LO Root Two Never (Nothing) "empty";
+    MedicalAlerts MEDICAL_ALERTS LO Root Two Never (Rad4(&[loc!("OBR-13.1")]))
+        "empty; under ihe-rad4 cut at 64 characters";
     Allergies ALLERGIES LO Root Two Never (Nothing) "empty";
     PregnancyStatus PREGNANCY_STATUS US Root Two Never (Nothing) "empty";
     SpecialNeeds SPECIAL_NEEDS LO Root Two Never (Nothing) "empty";
-    PatientState PATIENT_STATE LO Root Two Never (Nothing) "empty";
+    PatientState PATIENT_STATE LO Root Two Never (Rad4(&[loc!("OBR-12.2"), loc!("OBR-12.1")]))
+        "empty; under ihe-rad4 cut at 64 characters";
     ConfidentialityConstraintOnPatientDataDescription
         CONFIDENTIALITY_CONSTRAINT_ON_PATIENT_DATA_DESCRIPTION LO Root Two Never (Nothing) "empty";
-    PatientTransportArrangements PATIENT_TRANSPORT_ARRANGEMENTS LO Root Two Never (Nothing)
-        "empty";
+    PatientTransportArrangements PATIENT_TRANSPORT_ARRANGEMENTS LO Root Two Never
+        (Rad4(&[loc!("OBR-30.1")])) "empty; under ihe-rad4 cut at 64 characters";
     ReferencedStudySequence REFERENCED_STUDY_SEQUENCE SQ Root Two Never (Nothing) "no items";
     ReferencedPatientSequence REFERENCED_PATIENT_SEQUENCE SQ Root Two Never (Nothing) "no items";
     RequestedProcedureCodeSequence REQUESTED_PROCEDURE_CODE_SEQUENCE SQ Root OneC Never (Nothing)

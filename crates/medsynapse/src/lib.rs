@@ -23,7 +23,7 @@ pub use change::{Change, OrderControl, PatientMerge, PatientUpdate, RegisterOrde
 pub use effect::Effect;
 pub use id::{AccessionNumber, InvalidId, PatientId, StudyInstanceUid};
 pub use interpret::{Facts, Interpretation, interpret};
-pub use map::{Attribute, Attributes, Patch, Patches};
+pub use map::{Attribute, Attributes, Mapping, Patch, Patches};
 pub use notification::{Notification, Unwritable, notification};
 pub use order::{Order, OrderState};
 pub use person_name::PersonName;

@@ -3,6 +3,7 @@
 //! The same rows read an order from a message, write it into one, name the
 //! columns and the JSON members, and make the page `docs/reference/field-mapping.md`.
 
+mod mapping;
 mod member;
 
 use core::fmt;
@@ -10,6 +11,7 @@ use std::fmt::Write as _;
 
 use hl7_message::{Location, loc};
 
+pub use mapping::{Mapping, UnknownMapping};
 pub use member::{Detail, Member};
 
 /// How the value of an attribute is read.
@@ -48,11 +50,13 @@ pub struct Row {
     pub report_json: &'static str,
     /// Where it stands in a report before the places of an order.
     pub report_source: Option<Location>,
-    /// Where it stands; the first place that says anything counts.
-    pub sources: &'static [Location],
+    /// Where it stands in the conformance statement.
+    pub(crate) statement: &'static [Location],
+    /// Where it stands in IHE RAD-4.
+    pub(crate) rad4: &'static [Location],
     /// How it is read.
     pub kind: Kind,
-    /// Whether a new order without it is refused.
+    /// Whether the conformance statement refuses a new order without it.
     pub mandatory: bool,
     /// Most characters, for values that become DICOM values and are never cut.
     pub characters_max: Option<usize>,
@@ -73,10 +77,16 @@ const fn row_option(places: &[Location]) -> Option<Location> {
     }
 }
 
+/// The places of RAD-4: those of the statement, unless others are given.
+const fn either(other: &'static [Location], statement: &'static [Location]) -> &'static [Location] {
+    if other.is_empty() { statement } else { other }
+}
+
 macro_rules! rows {
     ($($variant:ident $name:literal $column:literal $json:literal
        $(/ $report_json:literal $report_at:literal)?
-       [$($at:literal),+] $kind:ident $mandatory:literal $max:expr;)*) => {
+       [$($at:literal),+] $(=> [$($rad4:literal),+])?
+       $kind:ident $mandatory:literal $max:expr;)*) => {
         /// An attribute of an order, as the conformance statement lists them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Attribute {
@@ -92,7 +102,8 @@ macro_rules! rows {
                 json: $json,
                 report_json: first(&[$($report_json,)? $json]),
                 report_source: row_option(&[$(loc!($report_at))?]),
-                sources: &[$(loc!($at)),+],
+                statement: &[$(loc!($at)),+],
+                rad4: either(&[$($(loc!($rad4)),+)?], &[$(loc!($at)),+]),
                 kind: Kind::$kind,
                 mandatory: $mandatory,
                 characters_max: $max,
@@ -122,7 +133,8 @@ macro_rules! rows {
 
 rows! {
     AccessionNumber "Accession Number"
-        "accession_number" "accessionNumber" ["OBR-2.1"] Text true Some(16);
+        "accession_number" "accessionNumber" ["OBR-2.1"]
+        => ["OBR-18.1", "OBR-2.1"] Text true Some(16);
     PatientId "Patient ID"
         "patient_id" "patient.id" ["PID-3.1"] Text true Some(64);
     PatientName "Patient Name"
@@ -130,43 +142,57 @@ rows! {
     PatientSex "Patient Sex"
         "patient_sex" "patient.gender" ["PID-8.1"] Sex true None;
     Modality "Modality"
-        "modality" "study.modality" ["OBR-24.1"] Modality true None;
+        "modality" "study.modality" ["OBR-24.1"]
+        => ["OBR-24.1", "IPC-5.1"] Modality true None;
     ScheduledStationAeTitle "Scheduled Station AE Title"
-        "scheduled_station_ae_title" "scheduling.aeTitle" ["OBR-21.1"] Text true Some(16);
+        "scheduled_station_ae_title" "scheduling.aeTitle" ["OBR-21.1"]
+        => ["ORC-18.1", "IPC-9.1"] Text true Some(16);
     ScheduledStationName "Scheduled Station Name"
-        "scheduled_station_name" "scheduling.stationName" ["OBR-18.1"] Text true None;
+        "scheduled_station_name" "scheduling.stationName" ["OBR-18.1"]
+        => ["IPC-7.1"] Text true None;
     ScheduledStart "Scheduled Procedure Step Start Date Time"
-        "scheduled_start" "scheduling.scheduledDateTime" ["OBR-36.1"] DateTime true None;
+        "scheduled_start" "scheduling.scheduledDateTime" ["OBR-36.1"]
+        => ["ORC-7.4", "OBR-27.4", "TQ1-7.1"] DateTime true None;
     ScheduledProcedureStepId "Scheduled Procedure Step ID"
-        "scheduled_procedure_step_id" "study.procedureId" / "study.id" "OBX-3.1" ["OBR-4.1"] Text true Some(16);
+        "scheduled_procedure_step_id" "study.procedureId" / "study.id" "OBX-3.1" ["OBR-4.1"]
+        => ["OBR-20.1", "IPC-4.1"] Text true Some(16);
     ScheduledProcedureStepDescription "Scheduled Procedure Step Description"
-        "scheduled_procedure_step_description" "study.description" / "study.description" "OBX-3.2" ["OBR-4.2"] Text true None;
+        "scheduled_procedure_step_description" "study.description" / "study.description" "OBX-3.2" ["OBR-4.2"]
+        => ["OBR-4.5", "OBR-4.2"] Text true None;
     RequestedProcedureId "Requested Procedure ID"
         "requested_procedure_id" "study.requestedProcedureId" ["OBR-19.1"] Text true None;
     RequestedProcedureDescription "Requested Procedure Description"
-        "requested_procedure_description" "study.requestedProcedureDescription" ["OBR-15.1"] Text true None;
+        "requested_procedure_description" "study.requestedProcedureDescription" ["OBR-15.1"]
+        => ["OBR-44.2", "OBR-4.2"] Text true None;
     AdmissionId "Admission ID"
-        "admission_id" "patient.admissionId" ["PID-18.1"] Text false None;
+        "admission_id" "patient.admissionId" ["PID-18.1"]
+        => ["PV1-19.1", "PID-18.1"] Text false None;
     PatientWeight "Patient Weight"
-        "patient_weight" "patient.weightKg" ["PV1-20.1"] Decimal false None;
+        "patient_weight" "patient.weightKg" ["PV1-20.1"]
+        => ["OBX-5.1"] Decimal false None;
     PatientBirthDate "Patient Birth Date"
         "birth_date" "patient.dateOfBirth" ["PID-7.1"] Date false None;
     ReferringPhysician "Referring Physician Name"
         "referring_physician" "visit.referringPhysician" ["PV1-8.2"] Text false None;
     RequestingPhysician "Requesting Physician"
-        "requesting_physician" "requestingPhysician" ["ORC-12.2"] Text false None;
+        "requesting_physician" "requestingPhysician" ["ORC-12.2"]
+        => ["OBR-16.2"] Text false None;
     PerformingPhysician "Scheduled Performing Physician Name"
         "performing_physician" "scheduling.performingPhysician" ["OBR-34.1"] Text false None;
     Location "Scheduled Procedure Step Location"
-        "location" "scheduling.location" ["OBR-20.1"] Text false None;
+        "location" "scheduling.location" ["OBR-20.1"]
+        => ["IPC-8.1"] Text false None;
     Reason "Reason For Requested Procedure"
         "reason" "study.reason" ["OBR-31.2", "OBR-31.1"] Text false None;
     Priority "Requested Procedure Priority"
-        "priority" "study.priority" ["OBR-5.1"] Text false None;
+        "priority" "study.priority" ["OBR-5.1"]
+        => ["ORC-7.6", "OBR-27.6", "TQ1-9.1"] Text false None;
     InstitutionName "Institution Name"
-        "institution_name" "institutionName" ["ORC-17.2"] Text false None;
+        "institution_name" "institutionName" ["ORC-17.2"]
+        => ["ORC-17.2", "ORC-17.1", "MSH-4.1"] Text false None;
     StudyInstanceUid "Study Instance UID"
-        "study_instance_uid" "study.studyInstanceUid" ["ZDS-1.1"] Uid false None;
+        "study_instance_uid" "study.studyInstanceUid" ["ZDS-1.1"]
+        => ["ZDS-1.1", "IPC-3.1"] Uid false None;
 }
 
 /// The modality codes of the conformance statement; DICOM has more.
@@ -176,9 +202,47 @@ pub const MODALITIES: [&str; 19] = [
 ];
 
 impl Row {
-    /// Where the attribute is written.
+    /// Where the attribute stands; the first place that says anything counts.
+    pub const fn sources(&self, mapping: Mapping) -> &'static [Location] {
+        match mapping {
+            Mapping::Medsynapse => self.statement,
+            Mapping::IheRad4 => self.rad4,
+        }
+    }
+
+    /// The first of its places.
+    pub fn place(&self, mapping: Mapping) -> Location {
+        let first = self.sources(mapping).first();
+        first.copied().unwrap_or(loc!("OBR"))
+    }
+
+    /// Where the attribute is written: its place in the conformance statement.
     pub fn location(&self) -> Location {
-        self.sources.first().copied().unwrap_or(loc!("OBR"))
+        self.place(Mapping::Medsynapse)
+    }
+
+    /// Whether a new order without it is refused. RAD-4 has no place for a station's name but
+    /// IPC, which messages of v2.3 lack.
+    pub fn is_mandatory(&self, mapping: Mapping) -> bool {
+        self.mandatory
+            && (mapping, self.attribute) != (Mapping::IheRad4, Attribute::ScheduledStationName)
+    }
+
+    /// Its places in words, for instance `` `OBR-31.2`, else `OBR-31.1` ``.
+    fn places(&self, mapping: Mapping) -> String {
+        let place = |at: &Location| match self.kind {
+            Kind::Name => format!("`{}-{}`", at.segment_id(), at.field_number().unwrap_or(0)),
+            _ if at.segment_id() == hl7_message::SegmentId::OBX => {
+                format!("`{at}` of the OBX whose OBX-3 is `BODY WEIGHT`, in kg")
+            }
+            _ => format!("`{at}`"),
+        };
+        let places: Vec<String> = self.sources(mapping).iter().map(place).collect();
+        let mut text = places.join(", else ");
+        if (mapping, self.attribute) == (Mapping::IheRad4, Attribute::ScheduledStationAeTitle) {
+            text.push_str(", else as configured for the modality");
+        }
+        text
     }
 }
 
@@ -315,27 +379,28 @@ pub fn reference() -> String {
          ORU^R01). A new order without a mandatory attribute is refused with AR, and the answer \
          names every one that is missing. This page is made from `medsynapse::map::ROWS`; a test \
          keeps it true.\n\n\
-         | attribute | position | mandatory | at most | JSON, below `order` | column |\n\
-         |---|---|---|---|---|---|\n",
+         Two mappings are there: `medsynapse`, the conformance statement's and the default, and \
+         `ihe-rad4`, that of IHE Radiology. Take the one that your RIS sends: they use the same \
+         fields for other things, and a message read by the wrong one gives a wrong order. Set \
+         `mapping = \"ihe-rad4\"` below `[broker]`, and in `[broker.ae_titles]` the AE title of \
+         each modality whose orders name none, for instance `CT = \"CT1\"`. What is written - \
+         orders given as JSON, and their JSON form - stands where `medsynapse` has it, and what \
+         the broker's own gateway sends is always read so. Under `ihe-rad4` the name of the \
+         station is not mandatory.\n\n\
+         | attribute | `medsynapse` | `ihe-rad4` | mandatory | at most | JSON, below `order` | \
+         column |\n\
+         |---|---|---|---|---|---|---|\n",
     );
     for row in &ROWS {
-        let places: Vec<String> = row
-            .sources
-            .iter()
-            .map(|at| match row.kind {
-                Kind::Name => format!("`{}-{}`", at.segment_id(), at.field_number().unwrap_or(0)),
-                _ => format!("`{at}`"),
-            })
-            .collect();
         let mandatory = if row.mandatory { "yes" } else { "" };
         let max = row
             .characters_max
             .map_or(String::new(), |max| format!("{max} characters"));
         let (name, json, column) = (row.name, row.json, row.column);
-        let places = places.join(", else ");
+        let [statement, rad4] = Mapping::ALL.map(|mapping| row.places(mapping));
         let _ = writeln!(
             page,
-            "| {name} | {places} | {mandatory} | {max} | `{json}` | `{column}` |"
+            "| {name} | {statement} | {rad4} | {mandatory} | {max} | `{json}` | `{column}` |"
         );
     }
     page
@@ -367,6 +432,23 @@ mod tests {
             [
                 "OBR-15.1", "OBR-18.1", "OBR-19.1", "OBR-2.1", "OBR-21.1", "OBR-24.1", "OBR-36.1",
                 "OBR-4.1", "OBR-4.2", "PID-3.1", "PID-5.1", "PID-8.1",
+            ]
+        );
+    }
+
+    /// Written down from the integration profile, independently of the table.
+    #[test]
+    fn mandatory_positions_of_rad_4() {
+        let mandatory: Vec<String> = ROWS
+            .iter()
+            .filter(|row| row.is_mandatory(Mapping::IheRad4))
+            .map(|row| row.place(Mapping::IheRad4).to_string())
+            .collect();
+        assert_eq!(
+            mandatory,
+            [
+                "OBR-18.1", "PID-3.1", "PID-5.1", "PID-8.1", "OBR-24.1", "ORC-18.1", "ORC-7.4",
+                "OBR-20.1", "OBR-4.5", "OBR-19.1", "OBR-44.2",
             ]
         );
     }

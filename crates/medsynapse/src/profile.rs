@@ -1,6 +1,10 @@
 //! [`Profile`]: how strictly the broker reads, as two presets of single switches.
 
-use hl7_message::{Charset, Responder};
+use std::collections::BTreeMap;
+
+use hl7_message::{Charset, Header, Responder};
+
+use crate::map::Mapping;
 
 /// A named set of switches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +50,13 @@ impl core::fmt::Display for Preset {
 pub struct Profile {
     /// The preset that it started from.
     pub preset: Preset,
+    /// Whose field positions orders are read by.
+    pub mapping: Mapping,
+    /// MSH-3 and MSH-4 of messages that are read as [`Mapping::Medsynapse`] all the same: those
+    /// that the broker's own gateway makes of JSON.
+    pub own_sender: Option<(String, String)>,
+    /// The AE title of each modality whose orders name none, under [`Mapping::IheRad4`].
+    pub ae_titles: BTreeMap<String, String>,
     /// Read MSH-12 2.1 to 2.8, with a warning unless it is 2.3; else 2.3 alone.
     pub accept_other_versions: bool,
     /// Take reports in rich text (OBX-2 RTF).
@@ -73,6 +84,9 @@ impl From<Preset> for Profile {
         let lenient = preset == Preset::Medsynapse;
         Self {
             preset,
+            mapping: Mapping::default(),
+            own_sender: None,
+            ae_titles: BTreeMap::new(),
             accept_other_versions: lenient,
             accept_rich_text: lenient,
             accept_change_order: lenient,
@@ -90,6 +104,21 @@ impl From<Preset> for Profile {
                 country_code: "91".into(),
                 padded: true,
             },
+        }
+    }
+}
+
+impl Profile {
+    /// The mapping that a message with this header is read by.
+    pub fn mapping_of(&self, header: &Header<'_>) -> Mapping {
+        let own = self.own_sender.as_ref().is_some_and(|(name, facility)| {
+            header.sending_application().as_bytes() == name.as_bytes()
+                && header.sending_facility().as_bytes() == facility.as_bytes()
+        });
+        if own {
+            Mapping::Medsynapse
+        } else {
+            self.mapping
         }
     }
 }

@@ -561,7 +561,7 @@ impl SegmentRows {
     reason = "called in constants alone, where an index out of bounds stops the build"
 )]
 const fn place(row: usize, id: SegmentId) -> Option<u32> {
-    let location = ROWS[row].sources[0];
+    let location = ROWS[row].statement[0];
     let here = location.segment_id();
     let (here, there) = (here.as_bytes(), id.as_bytes());
     if here[0] != there[0] || here[1] != there[1] || here[2] != there[2] {

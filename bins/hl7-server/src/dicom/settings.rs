@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use medsynapse::Profile;
 use medsynapse_worklist::live::WorkflowSettings;
 use medsynapse_worklist::scp::{ScpConfig, Services};
 use medsynapse_worklist::{MAX_RESULTS, MappingSettings, OverLimit, ResponseCharset, View};
@@ -118,7 +119,7 @@ impl DicomSection {
         self,
         worklist: SocketAddr,
         recorder: Option<SocketAddr>,
-        default_charset: hl7_message::Charset,
+        profile: &Profile,
     ) -> Result<DicomSettings> {
         let title = ae_title(
             "dicom.ae_title",
@@ -174,7 +175,8 @@ impl DicomSection {
             )?,
             scp,
             mapping: MappingSettings {
-                default_charset,
+                mapping: profile.mapping,
+                default_charset: profile.default_charset,
                 default_coding_scheme: self.default_coding_scheme.filter(|one| !one.is_empty()),
                 site_offset_minutes: offset,
                 ..MappingSettings::default()
@@ -219,7 +221,7 @@ fn views(sections: &[AeSection], scp: &ScpConfig) -> Result<HashMap<String, View
 }
 
 /// An AE title: VR AE, at most 16 characters.
-fn ae_title(key: &str, text: &str) -> Result<String> {
+pub(crate) fn ae_title(key: &str, text: &str) -> Result<String> {
     let text = text.trim();
     let good = |c: char| c.is_ascii() && !c.is_ascii_control() && c != '\\';
     if text.is_empty() || text.len() > 16 || !text.chars().all(good) {
@@ -369,7 +371,7 @@ mod tests {
     fn read(text: &str) -> Result<DicomSettings> {
         let section: DicomSection = toml::from_str(text)?;
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        section.settings(address, None, hl7_message::Charset::UTF_8)
+        section.settings(address, None, &Profile::default())
     }
 
     #[test]

@@ -240,7 +240,7 @@ fn places(form: Form, member: Member) -> Vec<String> {
         return vec![code(path_of(member).to_string())];
     }
     let own = row.report_source.filter(|_| form == Form::Report);
-    let places = own.into_iter().chain(row.sources.iter().copied());
+    let places = own.into_iter().chain(row.statement.iter().copied());
     places.map(|place| code(place.to_string())).collect()
 }
 

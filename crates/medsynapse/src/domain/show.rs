@@ -11,7 +11,7 @@ use super::write::{Origin, path_of, to_map};
 use super::{date, name, status};
 use crate::interpret::fields::{Oddity, oddity};
 use crate::interpret::report::decoded_text;
-use crate::map::{Detail, Kind, Member, ROWS};
+use crate::map::{Detail, Kind, Mapping, Member, ROWS};
 use crate::rejection::Warning;
 use crate::report::ReportFormat;
 
@@ -284,7 +284,7 @@ impl Reader<'_, '_> {
                 return (at, read);
             }
         }
-        for &at in row.sources {
+        for &at in row.sources(Mapping::Medsynapse) {
             let read = self.leaf(at);
             if !matches!(read, Read::Absent) {
                 return (at, read);

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use hl7_message::{Charset, ErrorCondition, Location, Message, Precision, Timestamp, Value, loc};
+use hl7_message::{
+    Charset, ErrorCondition, Location, Message, Precision, SegmentId, Timestamp, Value, loc,
+};
 
 use crate::id::StudyInstanceUid;
-use crate::map::{Attribute, Kind, MODALITIES, Patch, Patches, ROWS, Row};
+use crate::map::{Attribute, Kind, MODALITIES, Mapping, Patch, Patches, ROWS, Row};
 use crate::person_name::xpn;
 use crate::profile::Profile;
 use crate::rejection::{Finding, Warning};
@@ -17,6 +19,7 @@ pub(super) struct Reader<'m, 'a> {
     pub(super) message: &'m Message<'a>,
     pub(super) charset: Charset,
     pub(super) profile: &'m Profile,
+    pub(super) mapping: Mapping,
 }
 
 /// One value that was read.
@@ -115,7 +118,10 @@ impl Reader<'_, '_> {
         warnings: &mut Vec<Warning>,
     ) -> Patches {
         let mut patches = Patches::default();
-        for key in [loc!("PID-3"), loc!("OBR-2"), loc!("MRG-1")] {
+        let accession_number = Attribute::AccessionNumber.row().place(self.mapping);
+        let accession_number = Location::of(accession_number.segment_id())
+            .at_field(accession_number.field_number().unwrap_or(1));
+        for key in [loc!("PID-3"), accession_number, loc!("MRG-1")] {
             let others = self
                 .message
                 .field(key)
@@ -132,13 +138,25 @@ impl Reader<'_, '_> {
             let required = mandatory(row);
             match self.patch(row, required, findings, warnings) {
                 Ok(Patch::Set(text)) => patches.put(row.attribute, Patch::Set(text)),
-                Ok(_) if required => findings.push(self.missing(row.location())),
+                Ok(_) if required => match self.configured(row.attribute, &patches) {
+                    Some(text) => patches.put(row.attribute, Patch::Set(text.into())),
+                    None => findings.push(self.missing(row.place(self.mapping))),
+                },
                 Ok(patch) => patches.put(row.attribute, patch),
                 Err(finding) => findings.push(finding),
             }
         }
         findings.sort_by_key(|finding| place(finding.location));
         patches
+    }
+
+    /// What the configuration says of an attribute that the message does not have.
+    fn configured(&self, attribute: Attribute, patches: &Patches) -> Option<&str> {
+        if (self.mapping, attribute) != (Mapping::IheRad4, Attribute::ScheduledStationAeTitle) {
+            return None;
+        }
+        let modality = patches.text(Attribute::Modality)?.to_ascii_uppercase();
+        self.profile.ae_titles.get(&modality).map(String::as_str)
     }
 
     /// A mandatory field that says nothing.
@@ -161,8 +179,16 @@ impl Reader<'_, '_> {
         warnings: &mut Vec<Warning>,
     ) -> Result<Patch, Finding> {
         let mut read = Read::Absent;
-        let mut at = row.location();
-        for &location in row.sources {
+        let mut at = row.place(self.mapping);
+        for &location in row.sources(self.mapping) {
+            let location = if location.segment_id() == SegmentId::OBX {
+                match self.body_weight(location, warnings)? {
+                    Some(location) => location,
+                    None => continue,
+                }
+            } else {
+                location
+            };
             read = match row.kind {
                 Kind::Name => self.name(location)?,
                 _ => self.text(location)?,
@@ -214,6 +240,41 @@ impl Reader<'_, '_> {
                 Err(self.wrong(at, ErrorCondition::TableValueNotFound, message))
             }
         }
+    }
+
+    /// The place of a field of OBX in the observation of the body weight, if there is one that
+    /// is in kilograms.
+    fn body_weight(
+        &self,
+        location: Location,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Option<Location>, Finding> {
+        let count = self.message.segments_of(SegmentId::OBX).count();
+        for n in (1..).take(count) {
+            let at = |place: Location| place.occurrence(n);
+            let mut is_weight = false;
+            for name in [loc!("OBX-3.1"), loc!("OBX-3.2")] {
+                let name = self.some_text(at(name))?;
+                is_weight |= name.is_some_and(|name| name.eq_ignore_ascii_case("BODY WEIGHT"));
+            }
+            if !is_weight {
+                continue;
+            }
+            let unit = at(loc!("OBX-6.1"));
+            if self
+                .some_text(unit)?
+                .is_some_and(|unit| !unit.eq_ignore_ascii_case("kg"))
+            {
+                warnings.push(Warning {
+                    code: "not-kilograms",
+                    location: Some(unit),
+                    message: format!("{unit} is not kg; the weight is ignored"),
+                });
+                continue;
+            }
+            return Ok(Some(at(location)));
+        }
+        Ok(None)
     }
 
     /// A value that is there and wrong.

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use hl7_message::{Charset, Message, SegmentId, loc};
 
 use crate::change::Change;
+use crate::map::{Attribute, Mapping};
 use crate::profile::Profile;
 use crate::rejection::{Rejection, Warning};
 
@@ -71,7 +72,11 @@ impl Facts {
         };
         let name = message.field(loc!("PID-5")).and_then(|f| f.repetition(1));
         Self {
-            accession_number: at(loc!("OBR-2.1")),
+            accession_number: Attribute::AccessionNumber
+                .row()
+                .sources(profile.mapping_of(&message.header()))
+                .iter()
+                .find_map(|place| at(*place)),
             patient_id: at(loc!("PID-3.1")),
             patient_name: name
                 .map(|name| text(name.as_bytes()))
@@ -154,11 +159,17 @@ fn read(
     warnings: &mut Vec<Warning>,
 ) -> Result<Change, Rejection> {
     let (kind, charset) = envelope::check(message, profile, warnings)?;
-    let structure = structure::check(message, kind, warnings);
+    let mapping = match kind {
+        envelope::Kind::Order | envelope::Kind::Report => profile.mapping_of(&message.header()),
+        // Both have the same fields of PID.
+        envelope::Kind::PatientUpdate | envelope::Kind::PatientMerge => Mapping::Medsynapse,
+    };
+    let structure = structure::check(message, kind, mapping, warnings);
     let reader = fields::Reader {
         message,
         charset,
         profile,
+        mapping,
     };
     let fields = match kind {
         envelope::Kind::Order => order::read(reader, warnings),
@@ -177,5 +188,7 @@ fn read(
     }
 }
 
+#[cfg(test)]
+mod rad4_tests;
 #[cfg(test)]
 mod tests;

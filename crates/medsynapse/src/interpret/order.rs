@@ -1,12 +1,12 @@
 //! ORM^O01.
 
-use hl7_message::{ErrorCondition, loc};
+use hl7_message::{ErrorCondition, Location, loc};
 
 use super::envelope::shown;
 use super::fields::{Read, Reader, field};
 use crate::change::{Change, OrderControl, RegisterOrder};
 use crate::id::{AccessionNumber, PatientId, StudyInstanceUid};
-use crate::map::{Attribute, Patch};
+use crate::map::{Attribute, Patch, Patches, Row};
 use crate::rejection::{Finding, Rejection, Warning};
 
 pub(super) fn read(
@@ -54,23 +54,16 @@ fn register(
     warnings: &mut Vec<Warning>,
 ) -> Result<Change, Rejection> {
     let mut findings = Vec::new();
-    let mut patches = reader.patches(|_| true, |row| row.mandatory, &mut findings, warnings);
-    let accession_number = key(
-        patches.text(Attribute::AccessionNumber),
-        Attribute::AccessionNumber,
-        &mut findings,
-    );
-    let patient_id = key(
-        patches.text(Attribute::PatientId),
-        Attribute::PatientId,
-        &mut findings,
-    );
+    let mandatory = |row: &Row| row.is_mandatory(reader.mapping);
+    let mut patches = reader.patches(|_| true, mandatory, &mut findings, warnings);
+    let accession_number = accession_number(reader, &patches, &mut findings);
+    let patient_id = patient_id(patches.text(Attribute::PatientId), &mut findings);
     if let Some(rejection) = Rejection::of(findings) {
         return Err(rejection);
     }
     let (Some(accession_number), Some(patient_id)) = (accession_number, patient_id) else {
         // Both are mandatory: without findings they are there.
-        return Err(rejection(vec![reader.missing(loc!("OBR-2.1"))]));
+        return Err(rejection(vec![no_accession_number(reader)]));
     };
     if *patches.get(Attribute::StudyInstanceUid) == Patch::Clear {
         warnings.push(Warning {
@@ -100,25 +93,41 @@ fn accession_alone(
     let mut findings = Vec::new();
     let only = |attribute| attribute == Attribute::AccessionNumber;
     let patches = reader.patches(only, |_| true, &mut findings, warnings);
-    let text = patches.text(Attribute::AccessionNumber);
-    let accession_number = key(text, Attribute::AccessionNumber, &mut findings);
+    let accession_number = accession_number(reader, &patches, &mut findings);
     match (accession_number, Rejection::of(findings)) {
         (Some(accession_number), None) => Ok(accession_number),
         (_, Some(rejection)) => Err(rejection),
-        (None, None) => Err(rejection(vec![reader.missing(loc!("OBR-2.1"))])),
+        (None, None) => Err(rejection(vec![no_accession_number(reader)])),
     }
 }
 
+/// The accession number that a message names; where it names what cannot be one, a finding.
+pub(super) fn accession_number(
+    reader: Reader<'_, '_>,
+    patches: &Patches,
+    findings: &mut Vec<Finding>,
+) -> Option<AccessionNumber> {
+    let row = Attribute::AccessionNumber.row();
+    key(
+        patches.text(row.attribute),
+        row.place(reader.mapping),
+        findings,
+    )
+}
+
+fn no_accession_number(reader: Reader<'_, '_>) -> Finding {
+    reader.missing(Attribute::AccessionNumber.row().place(reader.mapping))
+}
+
 /// The identifier in `text`; where there is text that cannot be one, a finding.
-pub(super) fn key<T: for<'t> TryFrom<&'t str>>(
+fn key<T: for<'t> TryFrom<&'t str>>(
     text: Option<&str>,
-    attribute: Attribute,
+    location: Location,
     findings: &mut Vec<Finding>,
 ) -> Option<T> {
     let text = text?;
     let id = T::try_from(text).ok();
     if id.is_none() {
-        let location = attribute.row().location();
         findings.push(Finding {
             location,
             offset: None,
@@ -142,5 +151,5 @@ pub(super) fn rejection(findings: Vec<Finding>) -> Rejection {
 
 /// The patient id in `text`, as [`key`].
 pub(super) fn patient_id(text: Option<&str>, findings: &mut Vec<Finding>) -> Option<PatientId> {
-    key(text, Attribute::PatientId, findings)
+    key(text, Attribute::PatientId.row().location(), findings)
 }

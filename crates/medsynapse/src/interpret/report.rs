@@ -5,7 +5,7 @@ use hl7_message::{Charset, ErrorCondition, Field, Timestamp, loc};
 
 use super::envelope::shown;
 use super::fields::Reader;
-use super::order::{key, patient_id, rejection};
+use super::order::{accession_number, patient_id, rejection};
 use crate::change::Change;
 use crate::map::Attribute;
 use crate::rejection::{Finding, Rejection, Warning};
@@ -21,11 +21,7 @@ pub(super) fn read(
     let mut findings = Vec::new();
     let only = |attribute| matches!(attribute, Attribute::AccessionNumber | Attribute::PatientId);
     let patches = reader.patches(only, |_| true, &mut findings, warnings);
-    let accession_number = key(
-        patches.text(Attribute::AccessionNumber),
-        Attribute::AccessionNumber,
-        &mut findings,
-    );
+    let accession_number = accession_number(reader, &patches, &mut findings);
     let patient_id = patient_id(patches.text(Attribute::PatientId), &mut findings);
 
     let format = keep(format(reader, warnings), &mut findings).flatten();

@@ -1,8 +1,9 @@
 //! Which segments a message has: the ones that belong to it once, others with a warning.
 
-use hl7_message::{ErrorCondition, Location, Message, SegmentId};
+use hl7_message::{ErrorCondition, Location, Message, SegmentId, loc};
 
 use super::envelope::Kind;
+use crate::map::Mapping;
 use crate::rejection::{Finding, Warning};
 
 impl Kind {
@@ -14,6 +15,18 @@ impl Kind {
             Self::Report => &[S::PID, S::PV1, S::ORC, S::OBR, S::OBX, S::ZDS],
             Self::PatientUpdate => &[S::EVN, S::PID],
             Self::PatientMerge => &[S::EVN, S::PID, S::MRG],
+        }
+    }
+
+    /// Segments that RAD-4 reads besides, and that may be there more than once. With several
+    /// steps in one message, the second ORC is refused.
+    fn others(self, mapping: Mapping) -> &'static [SegmentId] {
+        use SegmentId as S;
+        const IPC: S = loc!("IPC").segment_id();
+        const TQ1: S = loc!("TQ1").segment_id();
+        match (self, mapping) {
+            (Self::Order, Mapping::IheRad4) => &[IPC, TQ1, S::OBX],
+            _ => &[],
         }
     }
 
@@ -29,6 +42,7 @@ impl Kind {
 pub(super) fn check(
     message: &Message<'_>,
     kind: Kind,
+    mapping: Mapping,
     warnings: &mut Vec<Warning>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -57,7 +71,9 @@ pub(super) fn check(
     let mut seen: Vec<&[u8]> = Vec::new();
     for segment in message.segments().skip(1) {
         let name = segment.name();
-        let ours = segment.id().is_some_and(|id| kind.segments().contains(&id));
+        let ours = segment
+            .id()
+            .is_some_and(|id| kind.segments().contains(&id) || kind.others(mapping).contains(&id));
         if !ours && !seen.contains(&name) {
             seen.push(name);
             warnings.push(ignored(segment));
