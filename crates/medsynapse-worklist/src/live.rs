@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use medsynapse::{AccessionNumber, Order, PatientId};
 use medsynapse_broker::{Broker, EventKind};
-use medsynapse_store::{StepQuery, Store, StoreError};
+use medsynapse_store::{OrderRecord, StepQuery, Store, StoreError};
 
 use crate::board::{Board, Found};
 use crate::convert::{MappingSettings, map};
@@ -138,7 +138,13 @@ impl Live {
                 ControlFlow::Continue(())
             })?;
         for accession_number in &open {
-            self.refresh(board, accession_number)?;
+            let record = self.refresh(board, accession_number)?;
+            // Its objects came before this process began, and nobody said that they are all.
+            if self.workflow.complete_on_study
+                && record.is_some_and(|record| record.study_seen_at.is_some())
+            {
+                self.studies.resume(accession_number.as_str());
+            }
         }
         Ok(())
     }
@@ -172,18 +178,19 @@ impl Live {
         Ok(())
     }
 
+    /// Puts an order on the board, if it is open, or takes it off; gives the order that is open.
     fn refresh(
         &self,
         board: &mut Board,
         accession_number: &AccessionNumber,
-    ) -> Result<(), StoreError> {
-        match self.store().order(accession_number)? {
-            Some(record) if record.order.state.is_open() => {
-                board.put(map(&record.order, &self.mapping).0);
-            }
-            _ => board.remove(accession_number.as_str()),
+    ) -> Result<Option<OrderRecord>, StoreError> {
+        let record = self.store().order(accession_number)?;
+        let open = record.filter(|record| record.order.state.is_open());
+        match &open {
+            Some(record) => board.put(map(&record.order, &self.mapping).0),
+            None => board.remove(accession_number.as_str()),
         }
-        Ok(())
+        Ok(open)
     }
 
     /// Reads all open orders, so that the first query need not. Blocks.

@@ -134,6 +134,19 @@ async fn a_step_goes_through_its_life_also_over_a_restart() {
     assert_eq!((late.status, late.error_id), (0x0110, Some(0xA506)));
     let unknown = ct.set_step("1.2.3.4.5", &ended).await.unwrap();
     assert_eq!(unknown.status, 0x0112);
+    let path = "/modality-performed-procedure-steps";
+    let kept = server.get(&format!("{path}/{uid}")).await;
+    for (tag, expected) in [
+        ("00080018", uid.as_str()),
+        ("00400252", "COMPLETED"),
+        ("00400241", "CT1"),
+    ] {
+        assert_eq!(kept[0][tag]["Value"][0], expected, "{tag}");
+    }
+    let step = &kept[0]["00400270"]["Value"][0];
+    assert_eq!(step["00080050"]["Value"][0], "A1");
+    let none = reqwest::get(format!("{}{path}/1.2.3.4.5", server.rest));
+    assert_eq!(none.await.unwrap().status(), 404);
     assert_eq!(state(&server, "A1").await, None);
     assert_eq!(state(&server, "A2").await.as_deref(), Some("SCHEDULED"));
     server.signal("TERM");
@@ -197,6 +210,104 @@ async fn a_study_whose_objects_stop_to_come_is_completed() {
         assert!(began.elapsed() < PATIENCE, "the study is never completed");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test]
+async fn a_study_that_was_arriving_when_the_broker_died_is_completed_and_told_once() {
+    let (address, got) = ris();
+    let directory = TempDir::new().unwrap();
+    let config = directory.path().join("broker.toml");
+    let start = |idle_secs: u32| {
+        let text = format!(
+            "[dicom]\nstudy_idle_secs = {idle_secs}\n[dicom.recorder]\nlisten = '127.0.0.1:0'\n\
+             [[destinations]]\nname = 'ris'\naddress = '{address}'\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        Server::start(directory.path(), &["--config", config.to_str().unwrap()])
+    };
+    let server = start(3600);
+    send(&server, &order(1)).await;
+    send(&server, &order(2)).await;
+    let item = items(&server, "A1").await.remove(0);
+    let offer = Offer::storage("CT1", "MEDSYNAPSE_REC", TINY_OBJECT_CLASS);
+    let recorder = server.recorder.clone().unwrap();
+    let mut ct = Modality::connect(&*recorder, &offer).await.unwrap();
+    let object = tiny_object(&item, "1.2.3.1", "1.2.3");
+    let stored = ct.store(TINY_OBJECT_CLASS, "1.2.3.1", &object).await;
+    assert!(stored.unwrap().is_success());
+    assert_eq!(state(&server, "A1").await.as_deref(), Some("SCHEDULED"));
+    server.kill();
+
+    let server = start(1);
+    let began = std::time::Instant::now();
+    while state(&server, "A1").await.is_some() {
+        assert!(began.elapsed() < PATIENCE, "the study is never completed");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(state(&server, "A2").await.as_deref(), Some("SCHEDULED"));
+    let got = tokio::task::spawn_blocking(move || {
+        let message = got.recv_timeout(PATIENCE).unwrap();
+        assert!(message.contains("ORU^R01"), "{message}");
+        assert!(message.contains("|A1|"), "{message}");
+        got
+    });
+    let got = got.await.unwrap();
+    server.kill();
+
+    // A third start finds nothing that arrives.
+    let server = start(1);
+    let again =
+        tokio::task::spawn_blocking(move || got.recv_timeout(std::time::Duration::from_secs(3)));
+    let again = again.await.unwrap();
+    assert!(again.is_err(), "told twice: {again:?}");
+    assert_eq!(state(&server, "A1").await, None);
+}
+
+/// A RIS that sends by another mapping, and a gateway whose orders keep the usual one.
+#[tokio::test]
+async fn orders_of_ihe_rad_4_are_on_the_worklist() {
+    let directory = TempDir::new().unwrap();
+    let config = directory.path().join("broker.toml");
+    let settings = "[broker]\nmapping = 'ihe-rad4'\n[broker.ae_titles]\nMR = 'MR7'\n";
+    std::fs::write(&config, settings).unwrap();
+    let server = Server::start(directory.path(), &["--config", config.to_str().unwrap()]);
+    let rad4 = "MSH|^~\\&|OF|H|IM|R|20230614||ORM^O01|R1|P|2.3.1\rPID|1||P7||DOE^JANE||19800101|F\r\
+                PV1|1|O\rORC|NW|PL1|||SC||1^^^20230614150000^^S\r\
+                OBR|1|PL1||RP71^BRAIN^99H^S71^BRAIN PLAIN^99I||||||||||||||ACC-7|RP7|SPS7||||MR\r\
+                ZDS|1.2.7^^Application^DICOM\r";
+    send(&server, rad4).await;
+    let item = items(&server, "ACC-7").await.remove(0);
+    assert_eq!(text(&item, tags::STUDY_INSTANCE_UID), "1.2.7");
+    let steps = item.get(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE).unwrap();
+    let step = &steps.items().unwrap()[0];
+    for (tag, expected) in [
+        (tags::SCHEDULED_STATION_AE_TITLE, "MR7"),
+        (tags::SCHEDULED_PROCEDURE_STEP_ID, "SPS7"),
+        (tags::SCHEDULED_PROCEDURE_STEP_START_TIME, "150000"),
+        (tags::SCHEDULED_PROCEDURE_STEP_DESCRIPTION, "BRAIN PLAIN"),
+    ] {
+        assert_eq!(text(step, tag), expected, "{tag}");
+    }
+    let why = server
+        .get("/api/v1/worklist/explain?aet=MR7&accession=ACC-7")
+        .await;
+    assert_eq!(why["matches"], true);
+    let mut attributes = why["attributes"].as_array().unwrap().iter();
+    let number = attributes.find(|one| one["attribute"] == "accessionNumber");
+    assert_eq!(number.unwrap()["place"], "OBR-18.1, else OBR-2.1");
+
+    let order = serde_json::json!({"order": {
+        "accessionNumber": "ACC-8", "study": {"description": "MR KNEE", "modality": "MR"},
+        "patient": {"id": "P8", "name": "DOE, JOHN", "gender": "M"},
+        "scheduling": {"aeTitle": "MR1", "stationName": "ROOM 1"}}});
+    let client = reqwest::Client::new();
+    let posted = client.post(format!("{}/api/orders", server.rest));
+    let posted = posted.json(&order).send().await.unwrap();
+    assert_eq!(posted.status(), 201);
+    let item = items(&server, "ACC-8").await.remove(0);
+    let steps = item.get(tags::SCHEDULED_PROCEDURE_STEP_SEQUENCE).unwrap();
+    let step = &steps.items().unwrap()[0];
+    assert_eq!(text(step, tags::SCHEDULED_STATION_NAME), "ROOM 1");
 }
 
 #[tokio::test]

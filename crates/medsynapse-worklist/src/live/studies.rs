@@ -16,9 +16,9 @@ const STUDIES_MAX: usize = 10_000;
 pub struct StudyCount {
     /// Of which order.
     pub accession_number: String,
-    /// From whom.
+    /// From whom; empty where its objects came before this process began.
     pub calling: String,
-    /// How many objects.
+    /// How many objects, since this process began.
     pub objects: u64,
     /// Whether objects may still come.
     pub arriving: bool,
@@ -59,11 +59,30 @@ impl Studies {
                 last: Instant::now(),
                 arriving: false,
             });
+        if study.calling.is_empty() {
+            study.calling.clone_from(&object.calling);
+        }
         let first = !study.arriving;
         study.objects += 1;
         study.last = Instant::now();
         study.arriving = true;
         first
+    }
+
+    /// A study that was arriving when an earlier process ended: it has arrived when nothing comes
+    /// from now on either.
+    pub(super) fn resume(&self, accession_number: &str) {
+        let mut studies = self.lock();
+        if studies.len() < STUDIES_MAX {
+            studies
+                .entry(accession_number.to_owned())
+                .or_insert_with(|| Study {
+                    calling: String::new(),
+                    objects: 0,
+                    last: Instant::now(),
+                    arriving: true,
+                });
+        }
     }
 
     /// The studies of which nothing has come for `idle`, each given once.
