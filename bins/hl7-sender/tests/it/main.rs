@@ -12,6 +12,7 @@ mod inputs;
 mod listen;
 mod load;
 mod modality;
+mod modality_cycle;
 mod peer;
 mod program;
 mod tls;

@@ -1,5 +1,4 @@
-//! The pretend modality, where there is nobody to talk to; with a broker it is run by the tests
-//! of the server.
+//! The pretend modality, where there is nobody to talk to.
 
 use crate::program::{run, sender};
 
