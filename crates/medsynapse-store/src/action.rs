@@ -291,6 +291,36 @@ impl ActionOutcome {
         }
     }
 
+    /// With what it carries, as databases keep it: `not-possible:COMPLETED`.
+    pub(crate) fn kept(&self) -> String {
+        match self {
+            Self::NotPossible(state) => format!("{}:{}", self.as_str(), state.as_str()),
+            Self::NotInState(state) => format!("{}:{}", self.as_str(), state.as_str()),
+            _ => self.as_str().into(),
+        }
+    }
+
+    /// The outcome that is kept so.
+    pub(crate) fn from_kept(text: &str) -> Option<Self> {
+        let (name, state) = text.split_once(':').unwrap_or((text, ""));
+        let all = [
+            Self::Done,
+            Self::Unchanged,
+            Self::UnknownOrder,
+            Self::NoReportText,
+            Self::KeyReused,
+            Self::UnknownMessage,
+            Self::DuplicateInstance,
+            Self::UnknownInstance,
+            Self::FinalInstance,
+        ];
+        match name {
+            "not-possible" => OrderState::from_name(state).map(Self::NotPossible),
+            "not-in-state" => OutboxState::from_name(state).map(Self::NotInState),
+            name => all.into_iter().find(|outcome| outcome.as_str() == name),
+        }
+    }
+
     /// What happened, in a sentence.
     pub fn text(&self) -> String {
         match self {

@@ -2,6 +2,7 @@
 
 mod access;
 mod action;
+mod decide;
 mod error;
 mod event;
 mod outbox;

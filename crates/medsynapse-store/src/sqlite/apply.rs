@@ -1,10 +1,9 @@
 //! The writer: a batch of work, one transaction.
 
-use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
-use super::tombstones::Tombstones;
-use super::{act, message, settle};
+use super::desk::{Desk, Known};
+use crate::decide;
 use crate::error::StoreError;
 use crate::work::{Done, Work};
 
@@ -12,47 +11,16 @@ use crate::work::{Done, Work};
 #[derive(Debug)]
 pub(super) struct Writer {
     connection: Connection,
-    next_id: i64,
-    tombstones: Tombstones,
+    known: Known,
     /// Why nothing more is written.
     broken: Option<String>,
 }
 
-/// The numbers of the log, and what else the writer knows without asking.
-#[derive(Debug)]
-pub(super) struct Ids<'w> {
-    next: i64,
-    pub(super) tombstones: &'w mut Tombstones,
-}
-
-impl Ids<'_> {
-    /// The next one.
-    pub(super) const fn take(&mut self) -> i64 {
-        let id = self.next;
-        self.next += 1;
-        id
-    }
-}
-
-/// The entry of the log that does something.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
-    pub(super) id: i64,
-    pub(super) at: DateTime<Utc>,
-}
-
 impl Writer {
     pub(super) fn new(connection: Connection) -> Result<Self, StoreError> {
-        let last: Option<i64> = connection.query_row(
-            "SELECT max(id) FROM (SELECT max(id) AS id FROM messages \
-             UNION ALL SELECT max(id) FROM actions UNION ALL SELECT max(id) FROM deliveries)",
-            [],
-            |row| row.get(0),
-        )?;
         Ok(Self {
-            tombstones: Tombstones::load(&connection)?,
+            known: Known::load(&connection)?,
             connection,
-            next_id: last.unwrap_or(0).saturating_add(1),
             broken: None,
         })
     }
@@ -95,14 +63,14 @@ impl Writer {
     pub(super) fn rebuild(&mut self, entries: &[(i64, Work)]) -> Result<(), StoreError> {
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
+        let mut desk = Desk::new(&transaction, &mut self.known);
         for (id, work) in entries {
-            let mut ids = Ids {
-                next: *id,
-                tombstones: &mut self.tombstones,
-            };
-            apply_one(&transaction, work, &mut ids)?;
+            desk.go_on_from(*id);
+            decide::apply(&mut desk, work)?;
         }
+        let next = desk.finish()?;
         transaction.commit()?;
+        self.known.go_on(next);
         Ok(())
     }
 
@@ -120,28 +88,14 @@ impl Writer {
     fn try_commit(&mut self, batch: &[Work]) -> Result<Vec<Done>, StoreError> {
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
-        let mut ids = Ids {
-            next: self.next_id,
-            tombstones: &mut self.tombstones,
-        };
+        let mut desk = Desk::new(&transaction, &mut self.known);
         let done = batch
             .iter()
-            .map(|work| apply_one(&transaction, work, &mut ids))
+            .map(|work| decide::apply(&mut desk, work))
             .collect::<Result<_, _>>()?;
+        let next = desk.finish()?;
         transaction.commit()?;
-        self.next_id = ids.next;
+        self.known.go_on(next);
         Ok(done)
-    }
-}
-
-fn apply_one(
-    transaction: &Transaction<'_>,
-    work: &Work,
-    ids: &mut Ids<'_>,
-) -> Result<Done, StoreError> {
-    match work {
-        Work::Message(received) => message::receive(transaction, received, ids).map(Done::Message),
-        Work::Action(action) => act::act(transaction, action, ids).map(Done::Action),
-        Work::Delivery(delivery) => settle::settle(transaction, delivery, ids).map(Done::Delivery),
     }
 }

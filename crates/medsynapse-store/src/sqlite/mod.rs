@@ -1,20 +1,16 @@
 //! [`SqliteStore`]: one writer, group commit, readers on their own connections.
 
-mod act;
 mod apply;
 mod backup;
-mod changes;
 mod checkpoint;
-mod enqueue;
+mod desk;
 mod events;
 mod filter;
 mod log;
-mod message;
 #[cfg(test)]
 mod migration_tests;
 mod orders;
 mod outbox;
-mod plan;
 mod procedure;
 mod read;
 mod rebuild;
@@ -22,7 +18,6 @@ mod retention;
 mod rows;
 mod seal;
 mod search;
-mod settle;
 mod tombstones;
 
 use std::fs::File;
@@ -246,6 +241,7 @@ impl Store for SqliteStore {
     fn procedure(&self, sop_instance_uid: &str) -> Result<Option<ProcedureRecord>, StoreError> {
         self.readers
             .read(|connection| procedure::read(connection, sop_instance_uid))
+            .map(|row| row.map(|row| row.record))
     }
 
     fn next_outgoing(&self, destination: &str) -> Result<Option<Next>, StoreError> {

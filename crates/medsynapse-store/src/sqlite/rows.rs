@@ -10,8 +10,8 @@ use medsynapse::{
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::apply::Entry;
 use super::seal::{CANCELLED, ORDERS, REPORTS};
+use crate::decide::Entry;
 use crate::error::StoreError;
 use crate::record::{OrderRecord, ReportRecord};
 
@@ -76,8 +76,12 @@ impl ToSql for Text<'_> {
     }
 }
 
-/// Writes an order, new or changed.
-pub(super) fn put_order(connection: &Connection, record: &OrderRecord) -> Result<(), StoreError> {
+/// Writes an order, new or changed, under this number.
+pub(super) fn put_order(
+    connection: &Connection,
+    record: &OrderRecord,
+    id: i64,
+) -> Result<(), StoreError> {
     let order = &record.order;
     let segments = &order.segments;
     let texts = Attribute::ALL.map(|attribute| Text(order.attributes.get(attribute)));
@@ -85,13 +89,6 @@ pub(super) fn put_order(connection: &Connection, record: &OrderRecord) -> Result
     let (created_at, updated_at) = (micros(record.created_at), micros(record.updated_at));
     let report_status = record.report_status.map(ReportStatus::as_str);
     let study_seen_at = record.study_seen_at.map(micros);
-    // The number is covered by the checksum: it is given here.
-    let id = match record.id {
-        0 => connection
-            .prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM orders")?
-            .query_row([], |row| row.get(0))?,
-        id => id,
-    };
     let tail: [&dyn ToSql; TAIL_COUNT] = [
         &state,
         &report_status,

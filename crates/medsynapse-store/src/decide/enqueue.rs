@@ -1,36 +1,27 @@
 //! Messages to the RIS, written in the transaction of what caused them.
 
-use std::sync::LazyLock;
-
 use hl7_message::Timestamp;
 use medsynapse::{
     Attribute, Notification, Report, ReportFormat, StudyStatus, notification, rich_text,
     text_of_rich_text,
 };
-use rusqlite::{Transaction, params};
 
-use super::apply::{Entry, Ids};
-use super::message::MessageRow;
-use super::rows::micros;
-use super::seal::OUTBOX;
+use super::rows::{Entry, MessageRow, OutboxRow, Rows};
 use crate::action::Action;
 use crate::error::StoreError;
-use crate::outbox::OutboxState;
 use crate::outgoing::{Destination, Source};
 use crate::query::Direction;
 use crate::record::{OrderRecord, digest};
 
-static INSERT: LazyLock<String> = LazyLock::new(|| OUTBOX.insert(&[]));
-
 /// What there is to tell about an order.
-pub(super) struct Told {
-    pub(super) record: OrderRecord,
+pub(crate) struct Told {
+    pub(crate) record: OrderRecord,
     status: StudyStatus,
     report: Option<Report>,
 }
 
 impl Told {
-    pub(super) const fn status(record: OrderRecord, status: StudyStatus) -> Self {
+    pub(crate) const fn status(record: OrderRecord, status: StudyStatus) -> Self {
         Self {
             record,
             status,
@@ -39,7 +30,7 @@ impl Told {
     }
 
     /// F: without the text, and with it.
-    pub(super) const fn report(record: OrderRecord, report: Report) -> Self {
+    pub(crate) const fn report(record: OrderRecord, report: Report) -> Self {
         Self {
             record,
             status: StudyStatus::Final,
@@ -61,18 +52,17 @@ impl Told {
 }
 
 /// Whether any destination wants to hear it.
-pub(super) fn anybody_hears(told: &Told, action: &Action) -> bool {
+pub(crate) fn anybody_hears(told: &Told, action: &Action) -> bool {
     let settings = &action.outgoing.settings;
     settings.destinations.iter().any(|to| told.hears(to))
 }
 
 /// Puts the messages into the outbox, a destination after the other; gives their numbers.
-pub(super) fn put<'a>(
-    transaction: &Transaction<'_>,
+pub(crate) fn put<'a>(
+    rows: &mut dyn Rows,
     told: &Told,
     action: &Action,
     entry: Entry,
-    ids: &mut Ids<'_>,
     control_ids: &mut impl Iterator<Item = &'a String>,
 ) -> Result<Vec<i64>, StoreError> {
     let mut queued = Vec::new();
@@ -93,8 +83,8 @@ pub(super) fn put<'a>(
                 control_id,
                 with_text: report,
             };
-            let id = ids.take();
-            message.insert(transaction, id, entry)?;
+            let id = rows.take_id();
+            message.put(rows, id, entry)?;
             queued.push(id);
         }
     }
@@ -110,20 +100,15 @@ struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    fn insert(
-        &self,
-        transaction: &Transaction<'_>,
-        id: i64,
-        entry: Entry,
-    ) -> Result<(), StoreError> {
+    fn put(&self, rows: &mut dyn Rows, id: i64, entry: Entry) -> Result<(), StoreError> {
         let order = &self.told.record.order;
         let settings = &self.action.outgoing.settings;
         let raw = self.write()?;
         let time: Timestamp = self.action.outgoing.time;
-        MessageRow {
+        rows.put_message(&MessageRow {
             id,
             direction: Direction::Out,
-            received_at: micros(entry.at),
+            received_at: entry.at,
             transport: "mllp",
             peer: &self.to.name,
             sending_application: &settings.application,
@@ -144,24 +129,15 @@ impl Outgoing<'_> {
             warnings: &[],
             ack: &[],
             raw: &raw,
-        }
-        .insert(transaction)?;
-        let values = params![
-            id,
-            self.to.name,
-            OutboxState::Queued.as_str(),
-            order.accession_number.as_str(),
-            self.told.status.code(),
-            self.with_text.is_some(),
-            entry.id,
-            micros(entry.at),
-            None::<i64>,
-            0,
-            None::<i64>,
-            None::<&str>,
-            id,
-        ];
-        Ok(OUTBOX.put(transaction, &INSERT, values, &[])?)
+        })?;
+        rows.put_outbox(&OutboxRow {
+            message_id: id,
+            destination: &self.to.name,
+            accession_number: order.accession_number.as_str(),
+            study_status: self.told.status.code(),
+            with_text: self.with_text.is_some(),
+            caused_by: entry,
+        })
     }
 
     fn write(&self) -> Result<Vec<u8>, StoreError> {

@@ -1,43 +1,29 @@
 //! An action: what it does to orders, procedure steps and the outbox, in one transaction.
 
-use std::sync::LazyLock;
-
 use medsynapse::{AccessionNumber, OrderState, Report, ReportStatus, StudyStatus};
-use rusqlite::{OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
-use super::apply::{Entry, Ids};
 use super::enqueue::{self, Told};
-use super::plan::changed;
-use super::procedure;
-use super::rows::{micros, next_version, order, report};
-use super::seal::ACTIONS;
-use super::settle;
+use super::plan::{Write, changed};
+use super::rows::{ActionRow, Entry, Rows};
+use super::{procedure, settle};
 use crate::action::{
     Acted, Action, ActionKind, ActionOutcome, FinalReport, OrderStep, Procedure, ProcedureState,
 };
 use crate::error::StoreError;
 use crate::event::{Event, EventKind, OrderChange, ReportChange};
-use crate::outbox::OutboxState;
 use crate::record::OrderRecord;
 
-static INSERT: LazyLock<String> = LazyLock::new(|| ACTIONS.insert(&[]));
-
-static FIND: LazyLock<String> = LazyLock::new(|| {
-    let columns = ACTIONS.select("");
-    format!("SELECT {columns} FROM actions WHERE idempotency_key = ?1")
-});
-
 /// What an action does, found out before it is written down.
-pub(super) struct Effects {
-    pub(super) outcome: ActionOutcome,
-    pub(super) events: Vec<EventKind>,
-    writes: Vec<super::plan::Write>,
+pub(crate) struct Effects {
+    pub(crate) outcome: ActionOutcome,
+    pub(crate) events: Vec<EventKind>,
+    writes: Vec<Write>,
     told: Vec<Told>,
 }
 
 impl Effects {
-    pub(super) fn only(outcome: ActionOutcome) -> Self {
+    pub(crate) fn only(outcome: ActionOutcome) -> Self {
         Self {
             outcome,
             events: Vec::new(),
@@ -46,52 +32,59 @@ impl Effects {
         }
     }
 
-    pub(super) fn append(&mut self, other: Self) {
+    pub(crate) fn append(&mut self, other: Self) {
         self.events.extend(other.events);
         self.writes.extend(other.writes);
         self.told.extend(other.told);
     }
 }
 
-pub(super) fn act(
-    transaction: &Transaction<'_>,
-    action: &Action,
-    ids: &mut Ids<'_>,
-) -> Result<Acted, StoreError> {
-    let row = ActionRow::of(&action.kind)?;
+pub(crate) fn act(rows: &mut dyn Rows, action: &Action) -> Result<Acted, StoreError> {
+    let written = Written::of(&action.kind)?;
     if let Some(key) = &action.idempotency_key
-        && let Some(first) = find_first(transaction, key, &row)?
+        && let Some(first) = rows.action_of(key)?
     {
-        return Ok(first);
+        let same = first.digest == written.digest;
+        return Ok(Acted {
+            entry_id: first.entry_id,
+            outcome: if same {
+                first.outcome
+            } else {
+                ActionOutcome::KeyReused
+            },
+            duplicate: true,
+            queued: if same { first.queued } else { Vec::new() },
+            events: Vec::new(),
+        });
     }
     let entry = Entry {
-        id: ids.take(),
+        id: rows.take_id(),
         at: action.at,
     };
     let effects = match &action.kind {
         ActionKind::Order {
             accession_number,
             step,
-        } => order_step(transaction, accession_number, step, entry, action)?,
-        ActionKind::Procedure(procedure) => procedure::plan(transaction, procedure, entry, action)?,
+        } => order_step(rows, accession_number, step, entry, action)?,
+        ActionKind::Procedure(procedure) => procedure::plan(rows, procedure, entry, action)?,
         ActionKind::Outbox {
             message_id,
             command,
-        } => Effects::only(settle::command(transaction, *message_id, *command, entry)?),
+        } => Effects::only(settle::command(rows, *message_id, *command, entry)?),
     };
     // The action first: what it changes refers to it.
-    row.insert(transaction, action, entry, &effects)?;
+    written.put(rows, action, entry, &effects)?;
     for write in &effects.writes {
-        write.run(transaction, entry)?;
+        write.run(rows, entry)?;
     }
     if let (ActionKind::Procedure(procedure), true) = (&action.kind, effects.outcome.is_done()) {
-        procedure::put(transaction, procedure, entry)?;
+        procedure::put(rows, procedure, entry)?;
     }
     let mut events = Event::numbered(entry.id, entry.at, effects.events);
     let mut queued = Vec::new();
     let mut control_ids = action.outgoing.control_ids.iter();
     for told in &effects.told {
-        for message in enqueue::put(transaction, told, action, entry, ids, &mut control_ids)? {
+        for message in enqueue::put(rows, told, action, entry, &mut control_ids)? {
             let kind = EventKind::Report {
                 change: ReportChange::Queued,
                 accession_number: told.record.order.accession_number.as_str().into(),
@@ -111,14 +104,14 @@ pub(super) fn act(
 }
 
 /// What a step does to an order.
-pub(super) fn order_step(
-    transaction: &Transaction<'_>,
+pub(crate) fn order_step(
+    rows: &mut dyn Rows,
     accession_number: &AccessionNumber,
     step: &OrderStep,
     entry: Entry,
     action: &Action,
 ) -> Result<Effects, StoreError> {
-    let Some(before) = order(transaction, accession_number)? else {
+    let Some(before) = rows.order(accession_number)? else {
         return Ok(Effects::only(ActionOutcome::UnknownOrder));
     };
     match step {
@@ -143,7 +136,7 @@ pub(super) fn order_step(
         }
         OrderStep::Read => Ok(report_goes(&before, ReportStatus::Read, entry)),
         OrderStep::Printed => Ok(report_goes(&before, ReportStatus::Printed, entry)),
-        OrderStep::Final(text) => finalize(transaction, &before, text.as_ref(), entry, action),
+        OrderStep::Final(text) => finalize(rows, &before, text.as_ref(), entry, action),
     }
 }
 
@@ -232,7 +225,7 @@ fn report_goes(before: &OrderRecord, status: ReportStatus, entry: Entry) -> Effe
 }
 
 fn finalize(
-    transaction: &Transaction<'_>,
+    rows: &mut dyn Rows,
     before: &OrderRecord,
     text: Option<&FinalReport>,
     entry: Entry,
@@ -263,14 +256,14 @@ fn finalize(
             physician_name: text.physician_name.clone(),
             segments: before.order.segments.clone(),
         };
-        let version = next_version(transaction, accession_number)?;
+        let version = rows.next_version(accession_number)?;
         let stored = ReportChange::Stored;
         effects.events.push(report_event(before, stored, entry));
-        let write = super::plan::Write::Report(Box::new(new.clone()), version);
+        let write = Write::Report(Box::new(new.clone()), version);
         effects.writes.push(write);
         new
     } else {
-        match report(transaction, accession_number)? {
+        match rows.report(accession_number)? {
             Some(record) => record.report,
             None => return Ok(Effects::only(ActionOutcome::NoReportText)),
         }
@@ -291,7 +284,7 @@ fn finalize(
 }
 
 /// An action as it is written down.
-struct ActionRow<'a> {
+struct Written<'a> {
     kind: String,
     accession_number: Option<&'a str>,
     detail: String,
@@ -299,7 +292,7 @@ struct ActionRow<'a> {
     digest: [u8; 32],
 }
 
-impl<'a> ActionRow<'a> {
+impl<'a> Written<'a> {
     fn of(kind: &'a ActionKind) -> Result<Self, StoreError> {
         let json = |value: Result<String, serde_json::Error>| {
             value.map_err(|error| StoreError::Database(error.to_string()))
@@ -350,9 +343,9 @@ impl<'a> ActionRow<'a> {
         })
     }
 
-    fn insert(
+    fn put(
         &self,
-        transaction: &Transaction<'_>,
+        rows: &mut dyn Rows,
         action: &Action,
         entry: Entry,
         effects: &Effects,
@@ -364,20 +357,19 @@ impl<'a> ActionRow<'a> {
             .collect();
         let events = serde_json::to_string(&events)
             .map_err(|error| StoreError::Database(error.to_string()))?;
-        let values = params![
-            entry.id,
-            micros(entry.at),
-            action.actor,
-            self.kind,
-            self.accession_number,
-            outcome_text(&effects.outcome),
-            action.idempotency_key,
-            self.detail,
-            self.body,
-            events,
-            self.digest,
-        ];
-        Ok(ACTIONS.put(transaction, &INSERT, values, &[])?)
+        rows.put_action(&ActionRow {
+            id: entry.id,
+            at: entry.at,
+            actor: &action.actor,
+            kind: &self.kind,
+            accession_number: self.accession_number,
+            outcome: &effects.outcome.kept(),
+            idempotency_key: action.idempotency_key.as_deref(),
+            detail: &self.detail,
+            body: self.body,
+            events: &events,
+            digest: self.digest,
+        })
     }
 }
 
@@ -399,74 +391,4 @@ fn procedure_detail(procedure: &Procedure) -> serde_json::Value {
             .map(AccessionNumber::as_str).collect::<Vec<_>>(),
         "reschedule_discontinued": procedure.reschedule_discontinued,
     })
-}
-
-/// An outcome with what it carries: `not-possible:COMPLETED`.
-pub(super) fn outcome_text(outcome: &ActionOutcome) -> String {
-    match outcome {
-        ActionOutcome::NotPossible(state) => format!("{}:{}", outcome.as_str(), state.as_str()),
-        ActionOutcome::NotInState(state) => format!("{}:{}", outcome.as_str(), state.as_str()),
-        _ => outcome.as_str().into(),
-    }
-}
-
-fn outcome_of(text: &str) -> Option<ActionOutcome> {
-    let (name, state) = text.split_once(':').unwrap_or((text, ""));
-    let all = [
-        ActionOutcome::Done,
-        ActionOutcome::Unchanged,
-        ActionOutcome::UnknownOrder,
-        ActionOutcome::NoReportText,
-        ActionOutcome::KeyReused,
-        ActionOutcome::UnknownMessage,
-        ActionOutcome::DuplicateInstance,
-        ActionOutcome::UnknownInstance,
-        ActionOutcome::FinalInstance,
-    ];
-    match name {
-        "not-possible" => OrderState::from_name(state).map(ActionOutcome::NotPossible),
-        "not-in-state" => OutboxState::from_name(state).map(ActionOutcome::NotInState),
-        name => all.into_iter().find(|outcome| outcome.as_str() == name),
-    }
-}
-
-/// The action that used this key before, answered again.
-fn find_first(
-    transaction: &Transaction<'_>,
-    key: &str,
-    row: &ActionRow<'_>,
-) -> Result<Option<Acted>, StoreError> {
-    let first: Option<(i64, String, Vec<u8>)> = transaction
-        .prepare_cached(&FIND)?
-        .query_row([key], |row| {
-            ACTIONS.check(row, 0)?;
-            let right = row.get_ref(6)?.as_str_or_null()? == Some(key);
-            ACTIONS.unless(right, row.get(0)?)?;
-            Ok((row.get(0)?, row.get(5)?, row.get(10)?))
-        })
-        .optional()?;
-    let Some((entry_id, outcome, digest)) = first else {
-        return Ok(None);
-    };
-    if digest != row.digest {
-        return Ok(Some(Acted {
-            entry_id,
-            outcome: ActionOutcome::KeyReused,
-            duplicate: true,
-            queued: Vec::new(),
-            events: Vec::new(),
-        }));
-    }
-    let outcome = outcome_of(&outcome).ok_or_else(|| ACTIONS.damaged(entry_id))?;
-    let queued = transaction
-        .prepare_cached("SELECT message_id FROM outbox WHERE caused_by = ?1 ORDER BY message_id")?
-        .query_map([entry_id], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    Ok(Some(Acted {
-        entry_id,
-        outcome,
-        duplicate: true,
-        queued,
-        events: Vec::new(),
-    }))
 }

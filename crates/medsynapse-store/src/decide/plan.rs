@@ -5,26 +5,21 @@ use medsynapse::{
     Attribute, Attributes, Change, Effect, Order, OrderControl, OrderState, Patch, Patches,
     PatientId, PatientMerge, PatientUpdate, RegisterOrder, Report, ReportStatus,
 };
-use rusqlite::Transaction;
 
-use super::apply::Entry;
 use super::changes;
-use super::rows::{
-    cancelled_uid, delete_order, next_version, order, orders_of, put_order, put_report,
-};
-use super::tombstones::Tombstones;
+use super::rows::{Entry, Rows};
 use crate::error::StoreError;
 use crate::record::{FieldChange, Note, OrderRecord, Received};
 
 /// What becomes of a change, and the rows that say so.
-pub(super) struct Plan {
-    pub(super) effect: Effect,
-    pub(super) writes: Vec<Write>,
-    pub(super) warnings: Vec<Note>,
+pub(crate) struct Plan {
+    pub(crate) effect: Effect,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) warnings: Vec<Note>,
 }
 
 impl Plan {
-    pub(super) fn nothing(effect: Effect) -> Self {
+    pub(crate) fn nothing(effect: Effect) -> Self {
         Self {
             effect,
             writes: Vec::new(),
@@ -42,10 +37,10 @@ impl Plan {
 }
 
 /// One thing to write.
-pub(super) enum Write {
+pub(crate) enum Write {
     /// An order and what changed of it, and what it says of its patient.
     Order(Box<OrderRecord>, Vec<FieldChange>),
-    DeleteOrder(Box<OrderRecord>),
+    CancelOrder(Box<OrderRecord>),
     Report(Box<Report>, u32),
     /// What a message says of a patient who has no orders.
     Patient(PatientId, Box<Patches>),
@@ -57,65 +52,53 @@ pub(super) enum Write {
 }
 
 impl Write {
-    pub(super) fn run(
-        &self,
-        transaction: &Transaction<'_>,
-        entry: Entry,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn run(&self, rows: &mut dyn Rows, entry: Entry) -> Result<(), StoreError> {
         match self {
             Self::Order(record, fields) => {
-                put_order(transaction, record)?;
+                rows.put_order(record)?;
                 let order = &record.order;
-                changes::of_order(transaction, entry, order, fields)?;
-                changes::put_patient(transaction, entry, &order.attributes)
+                changes::of_order(rows, entry, order, fields)?;
+                changes::put_patient(rows, entry, &order.attributes)
             }
-            Self::DeleteOrder(record) => delete_order(transaction, record, entry),
-            Self::Report(report, version) => put_report(transaction, report, *version, entry),
+            Self::CancelOrder(record) => rows.cancel_order(record, entry),
+            Self::Report(report, version) => rows.put_report(report, *version, entry),
             Self::Patient(patient_id, patches) => {
-                changes::patch_patient(transaction, entry, patient_id, patches)
+                changes::patch_patient(rows, entry, patient_id, patches)
             }
-            Self::Merge { from, into } => changes::merge(transaction, entry, from, into),
+            Self::Merge { from, into } => changes::merge(rows, entry, from, into),
         }
     }
 }
 
 /// Decides what a change does.
-pub(super) fn plan(
-    transaction: &Transaction<'_>,
+pub(crate) fn plan(
+    rows: &mut dyn Rows,
     change: &Change,
     received: &Received,
     entry: Entry,
-    tombstones: &mut Tombstones,
 ) -> Result<Plan, StoreError> {
     match change {
-        Change::RegisterOrder(register) => {
-            register_order(transaction, register, received, entry, tombstones)
-        }
-        Change::CancelOrder(accession_number) => Ok(match order(transaction, accession_number)? {
+        Change::RegisterOrder(register) => register_order(rows, register, received, entry),
+        Change::CancelOrder(accession_number) => Ok(match rows.order(accession_number)? {
+            None => Plan::nothing(Effect::UnknownOrder(accession_number.clone())),
+            Some(record) => Plan::one(Effect::OrderCancelled, Write::CancelOrder(Box::new(record))),
+        }),
+        Change::CompleteOrder(accession_number) => Ok(match rows.order(accession_number)? {
             None => Plan::nothing(Effect::UnknownOrder(accession_number.clone())),
             Some(record) => {
-                tombstones.insert(accession_number.as_str());
-                Plan::one(Effect::OrderCancelled, Write::DeleteOrder(Box::new(record)))
+                let mut after = record.clone();
+                after.order.state = OrderState::Completed;
+                Plan::one(Effect::OrderCompleted, changed(&record, after, entry))
             }
         }),
-        Change::CompleteOrder(accession_number) => {
-            Ok(match order(transaction, accession_number)? {
-                None => Plan::nothing(Effect::UnknownOrder(accession_number.clone())),
-                Some(record) => {
-                    let mut after = record.clone();
-                    after.order.state = OrderState::Completed;
-                    Plan::one(Effect::OrderCompleted, changed(&record, after, entry))
-                }
-            })
-        }
-        Change::StoreReport(report) => store_report(transaction, report, entry),
-        Change::UpdatePatient(update) => update_patient(transaction, update, received, entry),
-        Change::MergePatient(merge) => merge_patient(transaction, merge, received, entry),
+        Change::StoreReport(report) => store_report(rows, report, entry),
+        Change::UpdatePatient(update) => update_patient(rows, update, received, entry),
+        Change::MergePatient(merge) => merge_patient(rows, merge, received, entry),
     }
 }
 
 /// An order that this entry changed.
-pub(super) fn changed(before: &OrderRecord, after: OrderRecord, entry: Entry) -> Write {
+pub(crate) fn changed(before: &OrderRecord, after: OrderRecord, entry: Entry) -> Write {
     let fields = changes::between(before, &after);
     Write::Order(
         Box::new(OrderRecord {
@@ -127,18 +110,14 @@ pub(super) fn changed(before: &OrderRecord, after: OrderRecord, entry: Entry) ->
     )
 }
 
-fn store_report(
-    transaction: &Transaction<'_>,
-    report: &Report,
-    entry: Entry,
-) -> Result<Plan, StoreError> {
-    let version = next_version(transaction, &report.accession_number)?;
+fn store_report(rows: &mut dyn Rows, report: &Report, entry: Entry) -> Result<Plan, StoreError> {
+    let version = rows.next_version(&report.accession_number)?;
     let effect = if version == 1 {
         Effect::ReportRegistered
     } else {
         Effect::ReportUpdated
     };
-    let known = order(transaction, &report.accession_number)?;
+    let known = rows.order(&report.accession_number)?;
     let mut plan = Plan {
         warnings: known
             .as_ref()
@@ -158,13 +137,12 @@ fn store_report(
 }
 
 fn register_order(
-    transaction: &Transaction<'_>,
+    rows: &mut dyn Rows,
     register: &RegisterOrder,
     received: &Received,
     entry: Entry,
-    tombstones: &Tombstones,
 ) -> Result<Plan, StoreError> {
-    let known = order(transaction, &register.accession_number)?;
+    let known = rows.order(&register.accession_number)?;
     if known.is_none() && register.control == OrderControl::Change {
         return Ok(Plan::nothing(Effect::UnknownOrder(
             register.accession_number.clone(),
@@ -207,11 +185,7 @@ fn register_order(
     attributes.apply(&register.patches);
     if attributes.get(Attribute::StudyInstanceUid).is_none() {
         // An order that was cancelled and comes again is the same study.
-        let uid = if tombstones.may_contain(register.accession_number.as_str()) {
-            cancelled_uid(transaction, &register.accession_number)?
-        } else {
-            None
-        };
+        let uid = rows.cancelled_uid(&register.accession_number)?;
         let uid = uid.as_deref().unwrap_or(&register.derived_uid);
         attributes.set(Attribute::StudyInstanceUid, uid);
     }
@@ -281,13 +255,13 @@ fn with_demographics(
 }
 
 fn update_patient(
-    transaction: &Transaction<'_>,
+    rows: &mut dyn Rows,
     update: &PatientUpdate,
     received: &Received,
     entry: Entry,
 ) -> Result<Plan, StoreError> {
     let mut writes = Vec::new();
-    for record in orders_of(transaction, &update.patient_id)? {
+    for record in rows.orders_of(&update.patient_id)? {
         let after = with_demographics(&record, received.default_charset, |attributes| {
             attributes.apply(&update.patches);
         });
@@ -310,14 +284,14 @@ fn update_patient(
 }
 
 fn merge_patient(
-    transaction: &Transaction<'_>,
+    rows: &mut dyn Rows,
     merge: &PatientMerge,
     received: &Received,
     entry: Entry,
 ) -> Result<Plan, StoreError> {
-    let patches = surviving(transaction, merge)?;
+    let patches = surviving(rows, merge)?;
     let mut writes = Vec::new();
-    for record in orders_of(transaction, &merge.from)? {
+    for record in rows.orders_of(&merge.from)? {
         let after = with_demographics(&record, received.default_charset, |attributes| {
             attributes.set(Attribute::PatientId, merge.into.as_str());
             attributes.apply(&patches);
@@ -340,9 +314,9 @@ fn merge_patient(
 
 /// The demographics of the patient that stays: from the message, else from the order under its
 /// id that was changed last.
-fn surviving(transaction: &Transaction<'_>, merge: &PatientMerge) -> Result<Patches, StoreError> {
+fn surviving(rows: &mut dyn Rows, merge: &PatientMerge) -> Result<Patches, StoreError> {
     let mut patches = merge.patches.clone();
-    let held = orders_of(transaction, &merge.into)?;
+    let held = rows.orders_of(&merge.into)?;
     let Some(last) = held.iter().max_by_key(|record| record.updated_by) else {
         return Ok(patches);
     };
