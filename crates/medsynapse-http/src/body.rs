@@ -1,12 +1,12 @@
 //! Bodies of requests.
 
 use axum::extract::Request;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 
 use crate::app::App;
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 use crate::receive::body;
 
 /// How long a body may be.
@@ -51,11 +51,7 @@ pub(crate) async fn json_body(request: Request, app: &App, limit: Limit) -> Resu
     });
     if !json || !utf8 {
         let text = "Send application/json in UTF-8";
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            text,
-        ));
+        return Err(Problem::new(ProblemCode::UnsupportedMediaType, text));
     }
     body(request, app, limit.bytes(app)).await
 }

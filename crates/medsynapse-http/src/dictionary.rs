@@ -3,15 +3,15 @@
 use axum::Json;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::http::StatusCode;
 use hl7_message::SegmentId;
 use hl7_message::dictionary::{FieldDefinition, Optionality, SegmentDefinition, segment};
 use serde_json::{Value, json};
 
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 
 fn unknown(what: &'static str) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "not_in_the_dictionary", what)
+    Problem::new(ProblemCode::NotInTheDictionary, what)
 }
 
 fn find(name: &str) -> Result<&'static SegmentDefinition, Problem> {

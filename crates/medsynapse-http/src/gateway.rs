@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use hl7_message::{Message, loc};
@@ -18,6 +17,7 @@ use medsynapse_store::{Store, StoreError};
 use serde_json::Value;
 
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 
 /// To whom the gateway itself sends messages, and under which names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,20 +138,17 @@ fn failed(error: &ExchangeError) -> Problem {
     use ExchangeError as E;
     match error {
         E::ConnectTimeout | E::WriteTimeout | E::AnswerTimeout { .. } => Problem::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            "broker_timeout",
+            ProblemCode::BrokerTimeout,
             "The broker did not answer in time; whether it has the message is not known",
         ),
         E::Encode(_) | E::NoControlId => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "not_sendable",
+            ProblemCode::NotSendable,
             "The message cannot be sent over MLLP: it needs MSH-10 and no framing characters",
         ),
         _ => {
             tracing::warn!(%error, "the broker cannot be spoken to");
             Problem::new(
-                StatusCode::BAD_GATEWAY,
-                "broker_unreachable",
+                ProblemCode::BrokerUnreachable,
                 "The broker could not be reached, or its answer is none",
             )
         }
@@ -185,10 +182,10 @@ impl Acknowledged {
 
     /// The problem that a refusal is.
     pub(crate) fn accepted(&self) -> Result<(), Problem> {
-        let (status, code) = match self.code.as_str() {
+        let code = match self.code.as_str() {
             "AA" | "CA" => return Ok(()),
-            "AR" | "CR" => (StatusCode::UNPROCESSABLE_ENTITY, "message_rejected"),
-            _ => (StatusCode::BAD_GATEWAY, "not_processed"),
+            "AR" | "CR" => ProblemCode::MessageRejected,
+            _ => ProblemCode::NotProcessedThere,
         };
         let ack = String::from_utf8_lossy(&self.bytes).into_owned();
         let json = self.to_json();
@@ -196,7 +193,7 @@ impl Acknowledged {
             .get("text")
             .and_then(Value::as_str)
             .unwrap_or("The broker refused the message");
-        let problem = Problem::new(status, code, text.to_owned());
+        let problem = Problem::new(code, text.to_owned());
         Err(problem.with_answer(&self.code, ack, json))
     }
 }

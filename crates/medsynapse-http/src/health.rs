@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use medsynapse_store::Store;
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 use crate::reading::read;
 
 /// How long the store may take to answer.
@@ -38,9 +38,5 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Value>, Pr
         return Ok(Json(json!({ "status": "ready" })));
     }
     let text = "Not ready: the message store does not answer or cannot be written";
-    Err(Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "not_ready",
-        text,
-    ))
+    Err(Problem::new(ProblemCode::NotReady, text))
 }

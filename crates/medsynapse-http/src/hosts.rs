@@ -6,11 +6,12 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN, UPGRADE};
 use axum::http::uri::Authority;
-use axum::http::{HeaderValue, Method, StatusCode, Version};
+use axum::http::{HeaderValue, Method, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 
 /// The names by which the server may be called.
 ///
@@ -113,7 +114,7 @@ pub(crate) fn check(
         (None, _) => None,
         (Some(_), Some(_)) => {
             let text = "The request names two hosts";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "two_hosts", text));
+            return Err(Problem::new(ProblemCode::TwoHosts, text));
         }
     };
     let uri = request.uri().authority().map(Authority::as_str);
@@ -123,12 +124,11 @@ pub(crate) fn check(
             return Ok(());
         }
         let text = "The request names no host";
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "no_host", text));
+        return Err(Problem::new(ProblemCode::NoHost, text));
     };
     if !hosts.allow(host) || !uri.is_none_or(|host| hosts.allow(host)) {
         return Err(Problem::new(
-            StatusCode::MISDIRECTED_REQUEST,
-            "host_not_allowed",
+            ProblemCode::HostNotAllowed,
             "This server is not called by that name; add it to the allowed hosts",
         ));
     }
@@ -146,8 +146,7 @@ pub(crate) fn check(
         return Ok(());
     }
     Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "origin_not_allowed",
+        ProblemCode::OriginNotAllowed,
         "Pages of other sites may not send to this server",
     ))
 }

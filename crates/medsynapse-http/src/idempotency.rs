@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use crate::access::Caller;
 use crate::app::App;
 use crate::problem::{HL7_ACK_CODE, Problem};
+use crate::problem_code::ProblemCode;
 use crate::receive::body;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -37,8 +38,7 @@ pub(crate) async fn once(State(app): State<Arc<App>>, request: Request, next: Ne
 }
 
 async fn keyed(app: &App, request: Request, next: Next) -> Result<Response, Problem> {
-    let wrong =
-        |text: &'static str| Problem::new(StatusCode::BAD_REQUEST, "invalid_idempotency_key", text);
+    let wrong = |text: &'static str| Problem::new(ProblemCode::InvalidIdempotencyKey, text);
     let mut given = request.headers().get_all(KEY).iter();
     let (Some(key), None) = (given.next(), given.next()) else {
         return Err(wrong("Give one Idempotency-Key"));
@@ -91,16 +91,11 @@ async fn keyed(app: &App, request: Request, next: Next) -> Result<Response, Prob
         Ticket::Unsettled => {
             let text = "The first request with this Idempotency-Key is not answered yet, or the \
                 server went down over it; look whether it had its effect";
-            return Err(Problem::new(
-                StatusCode::CONFLICT,
-                "idempotency_unsettled",
-                text,
-            ));
+            return Err(Problem::new(ProblemCode::IdempotencyUnsettled, text));
         }
         Ticket::OtherRequest => {
             let text = "This Idempotency-Key came with another request before";
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return Err(Problem::new(status, "idempotency_key_reused", text));
+            return Err(Problem::new(ProblemCode::IdempotencyKeyReused, text));
         }
     }
     // It goes on to its end though the client may go away: somebody will ask again.
@@ -112,7 +107,7 @@ async fn keyed(app: &App, request: Request, next: Next) -> Result<Response, Prob
     });
     running.await.map_err(|_| {
         let text = "The server failed to answer this request";
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", text)
+        Problem::new(ProblemCode::InternalError, text)
     })?
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRef, Path, Query, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -18,6 +17,7 @@ use serde_json::{Map, Value};
 use crate::app::App;
 use crate::message::{Summary, Whole, whole};
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 use crate::reading::read;
 
 /// Where the routes of the message log stand.
@@ -222,26 +222,16 @@ pub(crate) async fn one(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let number = id.ok().and_then(|Path(id)| id.parse::<i64>().ok());
-    let id = number.filter(|id| *id >= 1).ok_or_else(|| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_message_id",
-            "Invalid message ID",
-        )
-    })?;
+    let id = number
+        .filter(|id| *id >= 1)
+        .ok_or_else(|| Problem::new(ProblemCode::InvalidMessageId, "Invalid message ID"))?;
     let clock = Arc::clone(&log.clock);
     let found = read(log.broker.store(), move |store| {
         Ok(store
             .message(id)?
             .map(|message| whole(message, clock.as_ref())))
     });
-    let not_found = || {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "message_not_found",
-            "Message not found",
-        )
-    };
+    let not_found = || Problem::new(ProblemCode::MessageNotFound, "Message not found");
     let json = found.await?.ok_or_else(not_found)?;
     Ok(([(CONTENT_TYPE, "application/json")], json).into_response())
 }

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 
 /// The text format of Prometheus.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -54,8 +54,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Pro
             Err(_) => Err(Problem::unavailable()),
         },
         None => Err(Problem::new(
-            StatusCode::NOT_FOUND,
-            "no_metrics",
+            ProblemCode::NoMetrics,
             "This gateway counts nothing",
         )),
     }

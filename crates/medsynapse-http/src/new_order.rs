@@ -21,6 +21,7 @@ use crate::access::OnWhom;
 use crate::app::App;
 use crate::body::{Limit, json_body};
 use crate::problem::{HL7_ACK_CODE, Problem};
+use crate::problem_code::ProblemCode;
 use crate::reading::read;
 
 /// How an answer is shown.
@@ -150,11 +151,7 @@ pub(crate) async fn create(
     let request = domain::Request::from_slice(&body).map_err(Problem::from)?;
     if request.form() != Form::Order {
         let text = "Send an order here: {\"order\": {…}} or the short form";
-        return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "not_an_order",
-            text,
-        ));
+        return Err(Problem::new(ProblemCode::NotAnOrder, text));
     }
     send_order(&app, &request, &options, StatusCode::CREATED).await
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
-use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use medsynapse_broker::{FaultPlan, Faults};
 use serde::{Deserialize, Serialize};
@@ -18,6 +17,7 @@ use crate::app::App;
 use crate::body::{Limit, json_body};
 use crate::moment::rfc3339;
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 
 /// The MLLP connections that are open. Clones share them.
 #[derive(Clone, Default)]
@@ -132,7 +132,7 @@ pub(crate) async fn audit(
     let (cursor, limit) = part(wanted.cursor.as_deref(), wanted.limit.as_deref(), max)?;
     let Some(trail) = &app.access.trail else {
         let text = "This gateway writes no audit trail";
-        return Err(Problem::new(StatusCode::NOT_FOUND, "no_audit_trail", text));
+        return Err(Problem::new(ProblemCode::NoAuditTrail, text));
     };
     let store = Arc::clone(trail.store());
     let reading = tokio::task::spawn_blocking(move || store.trail_page(cursor, limit));
@@ -215,7 +215,7 @@ impl From<Plan> for FaultPlan {
 fn faults_of(app: &App) -> Result<&Faults, Problem> {
     app.faults.as_ref().ok_or_else(|| {
         let text = "This gateway cannot make faults";
-        Problem::new(StatusCode::NOT_FOUND, "no_faults", text)
+        Problem::new(ProblemCode::NoFaults, text)
     })
 }
 
@@ -243,7 +243,7 @@ pub(crate) async fn set_faults(
 ) -> Result<Json<Value>, Problem> {
     let faults = faults_of(&app)?;
     let body = json_body(request, &app, Limit::Small).await?;
-    let wrong = |text: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_plan", text);
+    let wrong = |text: String| Problem::new(ProblemCode::InvalidPlan, text);
     let given = Value::Object(crate::receive::object(&body)?);
     let plan: Plan = serde_json::from_value(given).map_err(|_| {
         let text = "Give shares from 0 to 1: error, reject, noAnswer, wrongControlId, \

@@ -10,6 +10,8 @@ use medsynapse::domain;
 use medsynapse_store::Note;
 use serde::Serialize;
 
+use crate::problem_code::ProblemCode;
+
 /// MSA-1 of the acknowledgement in an answer.
 pub const HL7_ACK_CODE: HeaderName = HeaderName::from_static("hl7-ack-code");
 
@@ -103,13 +105,13 @@ impl From<domain::Errors> for Problem {
             .problems()
             .first()
             .is_some_and(|first| first.code == "syntax");
-        let (status, code) = if no_json {
-            (StatusCode::BAD_REQUEST, "malformed_json")
+        let code = if no_json {
+            ProblemCode::MalformedJson
         } else {
-            (StatusCode::UNPROCESSABLE_ENTITY, "unprocessable")
+            ProblemCode::Unprocessable
         };
         // It names places, never values.
-        let mut problem = Self::new(status, code, errors.to_string());
+        let mut problem = Self::new(code, errors.to_string());
         problem.0.hl7 = errors.into_iter().map(ProblemAt::from).collect();
         problem
     }
@@ -124,17 +126,14 @@ fn as_number<S: serde::Serializer>(status: &StatusCode, out: S) -> Result<S::Ok,
 }
 
 impl Problem {
-    /// A problem with its status, its name for programs and its text for people.
-    pub fn new(
-        status: StatusCode,
-        code: &'static str,
-        error: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    /// A problem with its name for programs, which has the status, and its text for people.
+    pub fn new(code: ProblemCode, error: impl Into<Cow<'static, str>>) -> Self {
+        let status = code.status();
         Self(Box::new(Body {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status,
-            code,
+            code: code.as_str(),
             error: error.into(),
             hl7: Vec::new(),
             message_id: None,
@@ -147,12 +146,12 @@ impl Problem {
     /// The store does not answer.
     pub fn unavailable() -> Self {
         let text = "The message store does not answer; try again later";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", text)
+        Self::new(ProblemCode::StoreUnavailable, text)
     }
 
     /// A parameter or member that cannot be read.
     pub(crate) fn parameter(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", text)
+        Self::new(ProblemCode::InvalidParameter, text)
     }
 
     pub(crate) fn with_ack(mut self, code: AckCode, ack: String, message_id: Option<i64>) -> Self {

@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -16,6 +15,7 @@ use crate::access::OnWhom;
 use crate::app::App;
 use crate::order;
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 use crate::reading::read;
 use crate::receive::{body, object, unsupported_type};
 
@@ -51,8 +51,7 @@ pub(crate) async fn query(
         Some("report") => Ok(one_report(&app, &question).await?.into_response()),
         Some("worklist") => Ok(worklist(&app, &question).await?.into_response()),
         _ => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "unsupported_query_type",
+            ProblemCode::UnsupportedQueryType,
             "Unsupported query type: give patient_studies, order, worklist or report",
         )),
     }
@@ -63,13 +62,8 @@ async fn patient_studies(app: &App, question: &Map<String, Value>) -> Result<Res
         .get("patientId")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    let patient = PatientId::try_from(patient_id).map_err(|_| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "no_patient_id",
-            "No patient ID provided",
-        )
-    })?;
+    let patient = PatientId::try_from(patient_id)
+        .map_err(|_| Problem::new(ProblemCode::NoPatientId, "No patient ID provided"))?;
     let studies = read(app.broker.store(), move |store| {
         let orders = store.orders_of(&patient)?;
         let study = |record: &OrderRecord| {
@@ -98,7 +92,7 @@ fn accession_number(question: &Map<String, Value>) -> Result<AccessionNumber, Pr
         .unwrap_or_default();
     AccessionNumber::try_from(text).map_err(|_| {
         let text = "No accession number provided";
-        Problem::new(StatusCode::BAD_REQUEST, "no_accession_number", text)
+        Problem::new(ProblemCode::NoAccessionNumber, text)
     })
 }
 
@@ -112,20 +106,15 @@ async fn one_order(app: &App, question: &Map<String, Value>) -> Result<Json<Valu
     });
     let study = found
         .await?
-        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "order_not_found", "Order not found"))?;
+        .ok_or_else(|| Problem::new(ProblemCode::OrderNotFound, "Order not found"))?;
     Ok(Json(json!({ "queryType": "order", "study": study })))
 }
 
 async fn one_report(app: &App, question: &Map<String, Value>) -> Result<Json<Value>, Problem> {
     let accession = accession_number(question)?;
     let found = read(app.broker.store(), move |store| store.report(&accession)).await?;
-    let record = found.ok_or_else(|| {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "report_not_found",
-            "Report not found",
-        )
-    })?;
+    let record =
+        found.ok_or_else(|| Problem::new(ProblemCode::ReportNotFound, "Report not found"))?;
     Ok(Json(
         json!({ "queryType": "report", "report": order::report(&record) }),
     ))

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::access::peer;
 use crate::app::App;
 use crate::problem::{HL7_ACK_CODE, Problem};
+use crate::problem_code::ProblemCode;
 use crate::reading::read;
 
 /// Bodies that are a message as it is.
@@ -128,8 +129,7 @@ impl Form {
 
 pub(crate) fn unsupported_type() -> Problem {
     Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_media_type",
+        ProblemCode::UnsupportedMediaType,
         "Send application/json, or a message itself as application/hl7-v2, \
          x-application/hl7-v2+er7 or text/plain",
     )
@@ -145,8 +145,7 @@ pub(crate) async fn body(mut request: Request, app: &App, max: usize) -> Result<
         .all(plain)
     {
         return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "compressed",
+            ProblemCode::Compressed,
             "Compressed bodies are not taken; send it as it is",
         ));
     }
@@ -169,13 +168,11 @@ pub(crate) async fn body(mut request: Request, app: &App, max: usize) -> Result<
             Err(too_large("body", max))
         }
         Ok(Err(_)) => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "incomplete_body",
+            ProblemCode::IncompleteBody,
             "The body of the request did not arrive whole",
         )),
         Err(_) => Err(Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "body_timeout",
+            ProblemCode::BodyTimeout,
             "The body of the request did not arrive in time",
         )),
     }
@@ -183,16 +180,16 @@ pub(crate) async fn body(mut request: Request, app: &App, max: usize) -> Result<
 
 fn too_large(what: &str, max: usize) -> Problem {
     let text = format!("The {what} is too long: at most {max} bytes are taken");
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", text)
+    Problem::new(ProblemCode::TooLong, text)
 }
 
 fn no_message() -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "no_message", "No message provided")
+    Problem::new(ProblemCode::NoMessage, "No message provided")
 }
 
 /// A JSON object, as the body of a request.
 pub(crate) fn object(body: &[u8]) -> Result<serde_json::Map<String, Value>, Problem> {
-    let malformed = |text| Problem::new(StatusCode::BAD_REQUEST, "malformed_json", text);
+    let malformed = |text| Problem::new(ProblemCode::MalformedJson, text);
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(malformed("The body is not a JSON object".to_owned())),
@@ -207,13 +204,7 @@ pub(crate) fn object(body: &[u8]) -> Result<serde_json::Map<String, Value>, Prob
 
 /// The message in `{"message": base64}`; other members say nothing that MSH does not.
 fn from_json(body: &[u8], max: usize) -> Result<Bytes, Problem> {
-    let invalid = || {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_encoding",
-            "Invalid message encoding",
-        )
-    };
+    let invalid = || Problem::new(ProblemCode::InvalidEncoding, "Invalid message encoding");
     let text = match object(body)?.remove("message") {
         None | Some(Value::Null) => return Err(no_message()),
         Some(Value::String(text)) => text,
@@ -237,8 +228,7 @@ fn from_json(body: &[u8], max: usize) -> Result<Bytes, Problem> {
 async fn hand_over(app: &App, message: Bytes, origin: Origin) -> Result<Answer, Problem> {
     app.broker.receive(message, origin).await.ok_or_else(|| {
         Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "acknowledgement",
+            ProblemCode::Acknowledgement,
             "The message is itself an acknowledgement; these are not answered",
         )
     })
@@ -246,7 +236,7 @@ async fn hand_over(app: &App, message: Bytes, origin: Origin) -> Result<Answer, 
 
 async fn as_json(app: &App, message: &[u8], answer: Answer) -> Result<Response, Problem> {
     let ack = String::from_utf8_lossy(&answer.ack).into_owned();
-    let (status, code, text) = match answer.code {
+    let (code, text) = match answer.code {
         AckCode::ApplicationAccept | AckCode::CommitAccept => {
             let mut body = json!({
                 "message": "Message received successfully",
@@ -260,21 +250,15 @@ async fn as_json(app: &App, message: &[u8], answer: Answer) -> Result<Response, 
             }
             return Ok(([(HL7_ACK_CODE, answer.code.as_str())], Json(body)).into_response());
         }
-        AckCode::ApplicationError | AckCode::CommitError => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not_processed",
-            answer.text,
-        ),
-        AckCode::ApplicationReject | AckCode::CommitReject if Message::parse(message).is_err() => (
-            StatusCode::BAD_REQUEST,
-            "not_hl7",
-            "Failed to parse HL7 message".into(),
-        ),
-        AckCode::ApplicationReject | AckCode::CommitReject => (
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "message_rejected",
-            answer.text,
-        ),
+        AckCode::ApplicationError | AckCode::CommitError => {
+            (ProblemCode::NotProcessed, answer.text)
+        }
+        AckCode::ApplicationReject | AckCode::CommitReject if Message::parse(message).is_err() => {
+            (ProblemCode::NotHl7, "Failed to parse HL7 message".into())
+        }
+        AckCode::ApplicationReject | AckCode::CommitReject => {
+            (ProblemCode::MessageRejected, answer.text)
+        }
     };
     let findings = match answer.message_id {
         None => Vec::new(),
@@ -284,7 +268,7 @@ async fn as_json(app: &App, message: &[u8], answer: Answer) -> Result<Response, 
             Err(_) => Vec::new(),
         },
     };
-    let problem = Problem::new(status, code, text);
+    let problem = Problem::new(code, text);
     Err(problem
         .with_ack(answer.code, ack, answer.message_id)
         .with_findings(findings))

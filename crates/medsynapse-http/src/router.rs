@@ -8,7 +8,7 @@ use axum::http::header::{
     ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
@@ -23,6 +23,7 @@ use crate::hosts;
 use crate::idempotency;
 use crate::openapi;
 use crate::problem::{HL7_ACK_CODE, Problem};
+use crate::problem_code::ProblemCode;
 use crate::v1::events::{LISTENERS_MAX, Places};
 
 /// The address of the `OpenAPI` document.
@@ -91,23 +92,19 @@ fn cors(origins: &[String]) -> CorsLayer {
 }
 
 async fn not_found() -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "no_such_route",
-        "No such route; GET / lists them",
-    )
+    Problem::new(ProblemCode::NoSuchRoute, "No such route; GET / lists them")
 }
 
 async fn method_not_allowed() -> Problem {
     let text = "This route does not answer that method; see the Allow header";
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
+    Problem::new(ProblemCode::MethodNotAllowed, text)
 }
 
 /// What the panic says may be a person's.
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!("a request broke off in a panic");
     let text = "The server failed to answer this request";
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", text).into_response()
+    Problem::new(ProblemCode::InternalError, text).into_response()
 }
 
 /// Answers hold patient data: nobody keeps, frames or guesses at them.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
-use axum::http::StatusCode;
 use hl7_json::to_paths;
 use hl7_message::Message;
 use medsynapse::domain::{self, Fill, convert, validate};
@@ -17,6 +16,7 @@ use crate::app::App;
 use crate::body::{Limit, json_body};
 use crate::new_order::{Known, Shown, text};
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 
 /// Most messages that are generated for one request.
 const GENERATED_MAX: u64 = 1_000;
@@ -184,7 +184,7 @@ pub(crate) async fn generate(
     request: Request,
 ) -> Result<Json<Value>, Problem> {
     let body = json_body(request, &app, Limit::Small).await?;
-    let unclear = |text: String| Problem::new(StatusCode::BAD_REQUEST, "unclear_wish", text);
+    let unclear = |text: String| Problem::new(ProblemCode::UnclearWish, text);
     let wish: Wish = serde_json::from_slice(&body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         unclear(format!(

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 use crate::reading::read;
 
 /// Parameters in their order; some come several times.
@@ -27,12 +28,12 @@ type Parameters = Query<Vec<(String, String)>>;
 const EXPLAINED: usize = 50;
 
 fn wrong(text: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", text)
+    Problem::new(ProblemCode::InvalidParameter, text)
 }
 
 fn live(live: Option<Extension<Arc<Live>>>) -> Result<Arc<Live>, Problem> {
     let text = "This server keeps no worklist";
-    let missing = || Problem::new(StatusCode::NOT_FOUND, "no_worklist", text);
+    let missing = || Problem::new(ProblemCode::NoWorklist, text);
     live.map(|Extension(live)| live).ok_or_else(missing)
 }
 
@@ -110,7 +111,7 @@ pub(crate) async fn performed(
     uid: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let text = "No performed procedure step has this SOP Instance UID";
-    let unknown = || Problem::new(StatusCode::NOT_FOUND, "no_such_procedure_step", text);
+    let unknown = || Problem::new(ProblemCode::NoSuchProcedureStep, text);
     let Path(uid) = uid.map_err(|_| unknown())?;
     let found = read(app.broker.store(), move |store| store.procedure(&uid)).await?;
     let found = found.ok_or_else(unknown)?;
@@ -250,7 +251,7 @@ pub(crate) async fn explain(
         let origins = live.origins(&accession).map_err(failed)?;
         let (Some(why), Some(origins)) = (why, origins) else {
             let text = "No order has this accession number";
-            return Err(Problem::new(StatusCode::NOT_FOUND, "no_such_order", text));
+            return Err(Problem::new(ProblemCode::NoSuchOrder, text));
         };
         let attributes: Vec<Value> = origins
             .iter()

@@ -30,6 +30,55 @@ pub struct Warning {
     pub message: String,
 }
 
+impl Warning {
+    /// Every code that a message can be taken with, and what it says; the page
+    /// `docs/reference/errors.md` has them.
+    pub const CODES: &[(&str, &str)] = &[
+        (
+            "control-id-reused",
+            "MSH-10 was used before with other content.",
+        ),
+        (
+            "extra-repetition",
+            "A field that names something repeats; the first one is read.",
+        ),
+        (
+            "ignored-segment",
+            "A segment that the broker does not read.",
+        ),
+        ("kept", "`\"\"` in a field that is never cleared."),
+        (
+            "later-code",
+            "A sex that only later versions of HL7 have (A, N) is taken as it is.",
+        ),
+        (
+            "missing-segment",
+            "A segment is missing that the broker reads nothing in.",
+        ),
+        (
+            "no-format",
+            "OBX-2 is empty; the report is read as plain text.",
+        ),
+        ("no-time", "A day without time of day."),
+        ("not-a-date", "Not a date; an optional field is ignored."),
+        (
+            "not-a-number",
+            "Not a number; an optional field is ignored.",
+        ),
+        ("not-a-uid", "Not a UID; an optional field is ignored."),
+        ("not-kilograms", "A body weight in another unit is ignored."),
+        (
+            "odd-segment",
+            "A line without the name of a segment is not read.",
+        ),
+        (
+            "other-modality",
+            "A modality that the statement does not list is taken as it is.",
+        ),
+        ("other-version", "Another version of HL7 2 is read as 2.3."),
+    ];
+}
+
 /// Why a message is refused: everything that is wrong with it, at once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine as _;
@@ -21,6 +21,7 @@ use super::keys::ApiKeys;
 use super::scope::{Scope, Scopes};
 use super::sessions::Login;
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 
 /// No part of an entry of the trail is longer: what a stranger sends does not fill the disk.
 const PART_CHARS_MAX: usize = 200;
@@ -221,7 +222,7 @@ impl Guard {
         let needs = self.needs(request);
         if needs == Needs::Undecided {
             let text = "Nobody has decided who may use this route";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "undecided", text).into_response());
+            return Err(Problem::new(ProblemCode::Undecided, text).into_response());
         }
         if self.is_open() || needs == Needs::Nothing {
             return Ok(Caller::anonymous(Scopes::ALL));
@@ -246,7 +247,7 @@ impl Guard {
                 "This key or token may not do that: it needs the scope {}",
                 scope.as_str()
             );
-            let problem = Problem::new(StatusCode::FORBIDDEN, "insufficient_scope", text);
+            let problem = Problem::new(ProblemCode::InsufficientScope, text);
             let mut response = problem.into_response();
             response.extensions_mut().insert(caller);
             return Err(response);
@@ -256,7 +257,7 @@ impl Guard {
 
     fn unauthorized(&self, headers: &HeaderMap) -> Response {
         let text = "Unauthorized: Invalid API key";
-        let problem = Problem::new(StatusCode::UNAUTHORIZED, "invalid_api_key", text);
+        let problem = Problem::new(ProblemCode::InvalidApiKey, text);
         let mut response = problem.into_response();
         // A script of a page whose session has ended: the browser must not ask for a password.
         if self.login.is_some() && headers.contains_key("sec-fetch-site") {
@@ -356,7 +357,7 @@ fn to_login(request: &Parts) -> Response {
 }
 
 fn too_many(text: &'static str, wait: std::time::Duration) -> Response {
-    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", text);
+    let problem = Problem::new(ProblemCode::TooManyRequests, text);
     let mut response = problem.into_response();
     response
         .headers_mut()

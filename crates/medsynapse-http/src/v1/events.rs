@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response, sse};
 use futures_util::stream;
@@ -23,6 +23,7 @@ use super::{TWICE, given};
 use crate::app::App;
 use crate::moment::rfc3339;
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 use crate::reading::read;
 
 /// Most clients that listen at a time.
@@ -40,7 +41,7 @@ impl Places {
     pub(crate) fn take(&self) -> Result<OwnedSemaphorePermit, Problem> {
         Arc::clone(&self.0).try_acquire_owned().map_err(|_| {
             let text = "Too many clients listen already; try again later";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_listeners", text)
+            Problem::new(ProblemCode::TooManyListeners, text)
         })
     }
 }

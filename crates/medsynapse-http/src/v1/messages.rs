@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use hl7_json::to_raw;
@@ -22,6 +22,7 @@ use crate::message::{Summary, whole};
 use crate::message_log::code;
 use crate::new_order::Shown;
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 use crate::reading::read;
 use crate::tools::sent;
 
@@ -203,8 +204,7 @@ impl Form {
             Some((_, form)) => Ok(form),
             None if !asked => Ok(Self::Whole),
             None => Err(Problem::new(
-                StatusCode::NOT_ACCEPTABLE,
-                "not_acceptable",
+                ProblemCode::NotAcceptable,
                 "A message is there as application/json, application/hl7-v2, \
                  x-application/hl7-v2+er7, text/plain, application/vnd.hl7v2-raw+json and \
                  application/vnd.medsynapse+json",
@@ -220,7 +220,7 @@ impl Form {
     ) -> Result<Response, Problem> {
         let unreadable = || {
             let text = "The message has no such form; ask for application/hl7-v2";
-            Problem::new(StatusCode::NOT_ACCEPTABLE, "no_such_form", text)
+            Problem::new(ProblemCode::NoSuchForm, text)
         };
         let (kind, body) = match self {
             Self::Whole => ("application/json", whole(message, app.clock.as_ref())),
@@ -296,11 +296,7 @@ pub(crate) async fn ack(
     let mut stored = stored(&app, id).await?;
     if stored.ack.is_empty() {
         let text = "The message has no acknowledgement yet";
-        return Err(Problem::new(
-            StatusCode::NOT_FOUND,
-            "no_acknowledgement",
-            text,
-        ));
+        return Err(Problem::new(ProblemCode::NoAcknowledgement, text));
     }
     stored.raw = std::mem::take(&mut stored.ack);
     let mut response = form.show(stored, &app, &Shown::default().options(&app)?)?;
@@ -322,7 +318,7 @@ pub(crate) async fn resend(
     let stored = stored(&app, id).await?;
     if stored.summary.direction == Direction::Out {
         let text = "The message went out; send it again with /api/v1/outbox/{id}/retry";
-        return Err(Problem::new(StatusCode::CONFLICT, "went_out", text));
+        return Err(Problem::new(ProblemCode::WentOut, text));
     }
     Ok(Json(sent(&app, &stored.raw).await?))
 }

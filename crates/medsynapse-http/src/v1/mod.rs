@@ -8,7 +8,6 @@ pub(crate) mod patients;
 pub(crate) mod reports;
 pub(crate) mod socket;
 
-use axum::http::StatusCode;
 use medsynapse::{AccessionNumber, PatientId};
 use medsynapse_store::Paging;
 use serde_json::Value;
@@ -16,6 +15,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::operations::part;
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 
 /// What is said of parameters that are given twice.
 pub(crate) const TWICE: &str = "The parameters cannot be read; give each of them once";
@@ -47,7 +47,7 @@ fn given(text: Option<String>) -> Option<String> {
 }
 
 fn no_order() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "order_not_found", "Order not found")
+    Problem::new(ProblemCode::OrderNotFound, "Order not found")
 }
 
 /// The accession number in a path: one that cannot be names no order.
@@ -56,11 +56,7 @@ fn accession(text: &str) -> Result<AccessionNumber, Problem> {
 }
 
 fn no_patient() -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "patient_not_found",
-        "Patient not found",
-    )
+    Problem::new(ProblemCode::PatientNotFound, "Patient not found")
 }
 
 /// The patient id in a path.
@@ -72,13 +68,9 @@ fn patient_id(text: &str) -> Result<PatientId, Problem> {
 fn number(text: &str) -> Result<i64, Problem> {
     let number = text.parse::<i64>().ok().filter(|number| *number >= 1);
     let wrong = "Invalid message ID";
-    number.ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "invalid_message_id", wrong))
+    number.ok_or_else(|| Problem::new(ProblemCode::InvalidMessageId, wrong))
 }
 
 fn no_message() -> Problem {
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "message_not_found",
-        "Message not found",
-    )
+    Problem::new(ProblemCode::MessageNotFound, "Message not found")
 }

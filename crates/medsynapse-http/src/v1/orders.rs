@@ -23,6 +23,7 @@ use crate::body::{Limit, json_body};
 use crate::moment::rfc3339;
 use crate::new_order::{Shown, send_order};
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 use crate::reading::read;
 use crate::receive::object;
 
@@ -160,11 +161,7 @@ fn about(record: &OrderRecord, mut document: Value) -> Result<domain::Request, P
     let order = document.get_mut("order").and_then(Value::as_object_mut);
     let Some(order) = order else {
         let text = "Send {\"order\": {…}} with the members that change";
-        return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "not_an_order",
-            text,
-        ));
+        return Err(Problem::new(ProblemCode::NotAnOrder, text));
     };
     match order.get("accessionNumber") {
         None => {
@@ -173,8 +170,7 @@ fn about(record: &OrderRecord, mut document: Value) -> Result<domain::Request, P
         Some(named) if named == number => {}
         Some(_) => {
             let text = "The accession number in the body is not the one in the path";
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return Err(Problem::new(status, "other_accession_number", text));
+            return Err(Problem::new(ProblemCode::OtherAccessionNumber, text));
         }
     }
     Ok(domain::Request::from_value(&document)?)
@@ -249,9 +245,7 @@ struct Radiologist {
 impl Step {
     fn read(body: &[u8]) -> Result<OrderStep, Problem> {
         let given = Value::Object(object(body)?);
-        let wrong = |text: &'static str| {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_status", text)
-        };
+        let wrong = |text: &'static str| Problem::new(ProblemCode::InvalidStatus, text);
         let step: Self = serde_json::from_value(given).map_err(|_| {
             wrong("Give status, and with final a report of content, format, date and radiologist")
         })?;
@@ -329,17 +323,15 @@ pub(crate) async fn act(
             }
             _ => Problem::unavailable(),
         })?;
-    let (status, code) = match &acted.outcome {
+    let code = match &acted.outcome {
         ActionOutcome::Done | ActionOutcome::Unchanged => return Ok(acted),
         ActionOutcome::UnknownOrder => return Err(no_order()),
         ActionOutcome::UnknownMessage => return Err(super::no_message()),
-        ActionOutcome::NotPossible(_) | ActionOutcome::NotInState(_) => {
-            (StatusCode::CONFLICT, "not_possible")
-        }
-        ActionOutcome::NoReportText => (StatusCode::UNPROCESSABLE_ENTITY, "no_report_text"),
-        _ => (StatusCode::CONFLICT, "not_done"),
+        ActionOutcome::NotPossible(_) | ActionOutcome::NotInState(_) => ProblemCode::NotPossible,
+        ActionOutcome::NoReportText => ProblemCode::NoReportText,
+        _ => ProblemCode::NotDone,
     };
-    Err(Problem::new(status, code, acted.outcome.text()))
+    Err(Problem::new(code, acted.outcome.text()))
 }
 
 /// Moves an order on; the radiology systems that are configured are told.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::{Extension, Json};
 use medsynapse_store::{ActionKind, OutboxCommand, OutboxItem, OutboxQuery, OutboxState, Try};
 use serde::Deserialize;
@@ -16,6 +15,7 @@ use crate::access::Caller;
 use crate::app::App;
 use crate::moment::rfc3339;
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 use crate::reading::read;
 
 /// Which messages to list.
@@ -129,7 +129,7 @@ pub(crate) async fn command(
     let message_id = number(&id)?;
     let command = OutboxCommand::from_name(&command).ok_or_else(|| {
         let text = "Give retry, hold or cancel";
-        Problem::new(StatusCode::NOT_FOUND, "no_such_command", text)
+        Problem::new(ProblemCode::NoSuchCommand, text)
     })?;
     act(
         &app.broker,

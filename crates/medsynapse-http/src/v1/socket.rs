@@ -7,7 +7,6 @@ use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message as Frame, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::StatusCode;
 use axum::response::Response;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -21,6 +20,7 @@ use crate::access::{Caller, Scope};
 use crate::app::App;
 use crate::new_order::{Known, Shown, ordered};
 use crate::problem::Problem;
+use crate::problem_code::ProblemCode;
 use crate::tools::sent;
 
 /// Most commands of one client that are carried out at a time.
@@ -41,7 +41,7 @@ pub(crate) async fn socket(
 ) -> Result<Response, Problem> {
     let upgrade = upgrade.map_err(|_| {
         let text = "This route is a WebSocket; connect with a client for it";
-        Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", text)
+        Problem::new(ProblemCode::UpgradeRequired, text)
     })?;
     let place = places.take()?;
     let feed = Feed::after(Arc::clone(&app), None, Types::default()).await?;
@@ -201,13 +201,11 @@ impl Client {
                 ))
             }
             "send" | "order" if !self.caller.scopes.allow(Scope::Send) => Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "insufficient_scope",
+                ProblemCode::InsufficientScope,
                 "This key or token may not do that: it needs the scope send",
             )),
             "send" | "order" if self.running.len() >= COMMANDS_MAX => Err(Problem::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many_commands",
+                ProblemCode::TooManyCommands,
                 "Wait for the replies to the commands before",
             )),
             "send" => {
@@ -275,7 +273,7 @@ async fn send(app: &App, entry: &Value) -> Result<Value, Problem> {
 }
 
 fn wrong(text: &'static str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid_command", text)
+    Problem::new(ProblemCode::InvalidCommand, text)
 }
 
 fn refused(id: &Value, problem: &Problem) -> Value {

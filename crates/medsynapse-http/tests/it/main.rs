@@ -5,6 +5,7 @@ mod attacks;
 mod authorisation;
 mod bed;
 mod documented;
+mod errors;
 mod events;
 mod guards;
 mod idempotency;
