@@ -351,6 +351,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_of_the_reference_is_the_command_line() {
+        crate::reference::check(Cli::command());
+    }
+
+    #[test]
     fn the_options_are_consistent() {
         Cli::command().debug_assert();
     }

@@ -7,6 +7,10 @@ mod run;
 mod template;
 mod units;
 
+#[cfg(test)]
+#[path = "../../reference.rs"]
+mod reference;
+
 use std::io;
 use std::process::ExitCode;
 

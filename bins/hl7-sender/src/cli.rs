@@ -433,6 +433,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_of_the_reference_is_the_command_line() {
+        crate::reference::check(Cli::command());
+    }
+
+    #[test]
     fn the_definition_holds_together() {
         Cli::command().debug_assert();
     }

@@ -30,6 +30,10 @@ mod units;
 mod http;
 mod mllp;
 
+#[cfg(test)]
+#[path = "../../reference.rs"]
+mod reference;
+
 use std::process::ExitCode;
 
 use crate::{cli::Cli, exit::Exit};

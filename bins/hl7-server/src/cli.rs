@@ -61,6 +61,13 @@ pub(crate) enum Command {
     },
     /// Ask a running broker whether it is ready; for containers and service managers.
     Healthcheck,
+    /// Print the completion script of a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
 }
 
 /// The settings that can be given on the command line.
@@ -146,5 +153,17 @@ impl From<ProfileName> for Preset {
             ProfileName::Medsynapse => Self::Medsynapse,
             ProfileName::MedsynapseStrict => Self::MedsynapseStrict,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_page_of_the_reference_is_the_command_line() {
+        crate::reference::check(Cli::command());
     }
 }

@@ -23,9 +23,15 @@ mod run;
 mod signals;
 mod tls;
 
+#[cfg(test)]
+#[path = "../../reference.rs"]
+mod reference;
+
+use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Parser};
 use medsynapse_broker::{Clock as _, SystemClock};
 
 use crate::cli::{Cli, Command};
@@ -42,9 +48,25 @@ const FAILED: u8 = 1;
 )]
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Some(Command::Openapi) = cli.command {
-        println!("{:#}", medsynapse_http::openapi());
-        return ExitCode::SUCCESS;
+    // What needs no configuration.
+    match cli.command {
+        Some(Command::Openapi) => {
+            println!("{:#}", medsynapse_http::openapi());
+            return ExitCode::SUCCESS;
+        }
+        Some(Command::Completions { shell }) => {
+            let mut command = Cli::command();
+            clap_complete::generate(shell, &mut command, "hl7-server", &mut io::stdout());
+            return ExitCode::SUCCESS;
+        }
+        Some(Command::Man) => {
+            let page = clap_mangen::Man::new(Cli::command()).render(&mut io::stdout());
+            return match page.context("printing the manual page") {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => complain(&error, FAILED),
+            };
+        }
+        _ => {}
     }
     let config = match Config::load(&cli.options) {
         Ok(config) => config,
@@ -67,8 +89,8 @@ fn main() -> ExitCode {
         },
         Command::Keys(command) => keys::run(command, &config.data_dir, SystemClock.now()),
         Command::Audit(command) => audit::run(&command, &config.data_dir),
-        Command::Openapi => return ExitCode::SUCCESS,
         Command::Healthcheck => health::check(config.rest),
+        Command::Openapi | Command::Completions { .. } | Command::Man => return ExitCode::SUCCESS,
         Command::Serve => run::run(&config, &cli.options),
     };
     match result {
