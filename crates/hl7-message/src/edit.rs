@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::escape::{self, NoEscapeCharacter};
 use crate::location::Location;
 use crate::message::{LineEnd, Message};
-use crate::raw::{ends_segment, first_end};
+use crate::raw::{Classes, ends_segment};
 use crate::segment::{Segment, SegmentId};
 use crate::separators::Separators;
 
@@ -150,7 +150,7 @@ impl<'m> Edit<'m> {
     /// As [`Edit::set`], and bytes that would end the place, its segment or an MLLP frame.
     pub fn set_raw(&mut self, location: Location, bytes: &[u8]) -> Result<&mut Self, EditError> {
         let separators = *self.message.separators();
-        match first_end(bytes, location, separators) {
+        match Classes::of(separators).first_end(bytes, location) {
             Some(offset) => Err(EditError::RawBytes { location, offset }),
             None => self.put(location, bytes),
         }
