@@ -242,34 +242,33 @@ impl<'a> Header<'a> {
 
 /// Whether no byte of a line can need an escape. Looks at every byte, without a way out in the
 /// middle: the compiler makes vectors of it, and long reports are the longest part of a day.
-fn is_plain(line: &str) -> bool {
+fn is_plain(line: &[u8]) -> bool {
     let special = |byte: u8| byte < b' ' || matches!(byte, b'|' | b'^' | b'~' | b'\\' | b'&');
     !line
-        .bytes()
-        .fold(false, |found, byte| found | special(byte))
+        .iter()
+        .fold(false, |found, &byte| found | special(byte))
 }
 
 /// Text for OBX-5, every line end as the conformance statement has it.
-fn escaped_lines(text: &str) -> Result<String, WriteError> {
+fn escaped_lines(text: &str) -> Result<Vec<u8>, WriteError> {
     if text == "\"\"" {
-        return Ok(String::from_utf8_lossy(QUOTES).into_owned());
+        return Ok(QUOTES.to_vec());
     }
-    let mut out = String::with_capacity(text.len() + text.len() / 4);
-    for (n, line) in text.split('\n').enumerate() {
+    let mut out = Vec::with_capacity(text.len() + text.len() / 4);
+    for (n, line) in text.as_bytes().split(|&byte| byte == b'\n').enumerate() {
         if n > 0 {
-            out.push_str("\\X0D\\\\X0A\\");
+            out.extend_from_slice(b"\\X0D\\\\X0A\\");
         }
         if is_plain(line) {
-            out.push_str(line);
+            out.extend_from_slice(line);
             continue;
         }
-        let escaped = escape::escape(line.as_bytes(), &Separators::DEFAULT).map_err(|_| {
+        let escaped = escape::escape(line, &Separators::DEFAULT).map_err(|_| {
             WriteError::NoEscapeCharacter {
                 location: loc!("OBX-5"),
             }
         })?;
-        // Escapes are ASCII: what was UTF-8 still is.
-        out.push_str(&String::from_utf8_lossy(&escaped));
+        out.extend_from_slice(&escaped);
     }
     Ok(out)
 }
@@ -289,7 +288,7 @@ pub(crate) fn order_given(
     visit: &Visit<'_>,
     known: &Known<'_>,
 ) -> Result<Vec<u8>, WriteError> {
-    message(header, ("ORM", "O01"), |writer| {
+    message(header, ("ORM", "O01"), 0, |writer| {
         order_segments(writer, visit, known)
     })
 }
@@ -320,13 +319,13 @@ pub(crate) fn report_given(
     result: &ObservationResult<'_>,
 ) -> Result<Vec<u8>, WriteError> {
     let text = match result.text {
-        Given::Nothing => String::new(),
-        Given::Null => "\"\"".into(),
+        Given::Nothing => Vec::new(),
+        Given::Null => b"\"\"".to_vec(),
         Given::Text(text) => escaped_lines(text)?,
     };
     let step = value(known, Attribute::ScheduledProcedureStepId);
     let description = value(known, Attribute::ScheduledProcedureStepDescription);
-    message(header, ("ORU", "R01"), |writer| {
+    message(header, ("ORU", "R01"), text.len(), |writer| {
         order_segments(writer, visit, known)?;
         let mut obx = writer.segment(SegmentId::OBX);
         put(&mut obx, loc!("OBX-1"), Given::Text("1"))?;
@@ -334,7 +333,7 @@ pub(crate) fn report_given(
         put(&mut obx, loc!("OBX-3.1"), step)?;
         put(&mut obx, loc!("OBX-3.2"), description)?;
         if !text.is_empty() {
-            obx.put_raw(loc!("OBX-5"), text.as_bytes())?;
+            obx.put_raw(loc!("OBX-5"), &text)?;
         }
         put(&mut obx, loc!("OBX-11"), result.status)?;
         put(&mut obx, loc!("OBX-14"), result.date)?;
@@ -348,7 +347,7 @@ pub(crate) fn patient_update_of(
     header: &Header<'_>,
     known: &Known<'_>,
 ) -> Result<Vec<u8>, WriteError> {
-    message(header, ("ADT", "A08"), |writer| {
+    message(header, ("ADT", "A08"), 0, |writer| {
         event(writer, "A08", header.time)?;
         PID.write(writer, &[(loc!("PID-1"), Given::Text("1"))], known)
     })
@@ -361,7 +360,7 @@ pub(crate) fn patient_merge_given(
     into: Given<'_>,
     from: Given<'_>,
 ) -> Result<Vec<u8>, WriteError> {
-    message(header, ("ADT", "A40"), |writer| {
+    message(header, ("ADT", "A40"), 0, |writer| {
         event(writer, "A40", header.time)?;
         let mut pid = writer.segment(SegmentId::PID);
         put(&mut pid, loc!("PID-1"), Given::Text("1"))?;
@@ -376,7 +375,7 @@ pub(crate) fn patient_merge_of(
     known: &Known<'_>,
     from: &str,
 ) -> Result<Vec<u8>, WriteError> {
-    message(header, ("ADT", "A40"), |writer| {
+    message(header, ("ADT", "A40"), 0, |writer| {
         event(writer, "A40", header.time)?;
         PID.write(writer, &[(loc!("PID-1"), Given::Text("1"))], known)?;
         let mut mrg = writer.segment(SegmentId::MRG);
@@ -413,15 +412,16 @@ pub(crate) fn put(
 /// Two quotation marks as data.
 pub(crate) const QUOTES: &[u8] = b"\\X22\\\"";
 
-/// A message with its header. Whether MSH-18 has to name a character set is seen when all of it
-/// is written; then it is written once more.
+/// A message with its header, and room for one text that is long. Whether MSH-18 has to name a
+/// character set is seen when all of it is written; then it is written once more.
 pub(crate) fn message(
     header: &Header<'_>,
     kind: (&str, &str),
+    text_bytes: usize,
     body: impl Fn(&mut MessageWriter) -> Result<(), WriteError>,
 ) -> Result<Vec<u8>, WriteError> {
     let write = |charset: &str| {
-        let mut writer = MessageWriter::new(Separators::DEFAULT);
+        let mut writer = MessageWriter::with_capacity(Separators::DEFAULT, 640 + text_bytes);
         let mut msh = writer.segment(SegmentId::MSH);
         for (location, value) in [
             (loc!("MSH-3"), header.sending_application),

@@ -212,7 +212,7 @@ fn acknowledgement(
     values: &Values<'_>,
     errors: &[AckError],
 ) -> Result<Vec<u8>, WriteError> {
-    render::message(header, ("ACK", ""), |writer| {
+    render::message(header, ("ACK", ""), 0, |writer| {
         let mut msa = writer.segment(SegmentId::MSA);
         for detail in [D::AckCode, D::AckControlId, D::AckText] {
             put(&mut msa, detail.location(), values.get(detail))?;
