@@ -4,11 +4,12 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, ValueEnum};
+use hl7_cli::{Color, Page, units};
 use hl7_message::{Charset, Timestamp};
 use medsynapse::synth::{Conformance, Edit, Kind, Scenario};
 
-use crate::units;
+use crate::moment::moment;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +26,8 @@ Examples:
   Messages that a broker must refuse, and what it should answer to each:
     hl7-generator --profile violations --count 40 --output bad.txt --expected answers.ndjson
 
-Exit codes: 0 all messages written, 2 wrong options, or output that cannot be written.";
+Exit codes: 0 all messages written, or a reader that has seen enough; 2 wrong options, or output
+that cannot be written; 130 interrupted.";
 
 /// Makes HL7 v2.3 messages of a believable radiology day.
 ///
@@ -37,7 +39,7 @@ Exit codes: 0 all messages written, 2 wrong options, or output that cannot be wr
 #[command(args_conflicts_with_subcommands = true, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Option<Command>,
+    pub(crate) page: Option<Page>,
     #[command(flatten)]
     pub(crate) messages: MessageArgs,
     #[command(flatten)]
@@ -99,7 +101,7 @@ pub(crate) struct StoryArgs {
 
     /// When the story begins: 20260105070000, 2026-01-05T07:00:00 or with an offset. Without it,
     /// a run with a seed begins on 2026-01-05 at seven, another one now.
-    #[arg(long, value_name = "TIME", value_parser = units::moment)]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) start_time: Option<Timestamp>,
 
     /// How the messages hang together.
@@ -299,40 +301,11 @@ pub(crate) enum Format {
     Dir,
 }
 
-/// When to print colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
-}
-
-/// What the program does besides.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Print the completion script of a shell.
-    Completions {
-        /// Which shell.
-        #[arg(value_enum)]
-        shell: clap_complete::Shell,
-    },
-    /// Print the manual page.
-    Man,
-}
-
 impl Cli {
     /// Reads the command line; ends the program where it asks for help or cannot be read.
     pub(crate) fn read() -> Self {
-        let matches = Self::command().get_matches();
-        let cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        match cli.output.color {
-            Color::Auto => {}
-            Color::Always => anstream::ColorChoice::Always.write_global(),
-            Color::Never => anstream::ColorChoice::Never.write_global(),
-        }
+        let cli = Self::parse();
+        cli.output.color.apply();
         cli
     }
 }
@@ -348,6 +321,8 @@ fn charset(name: &str) -> Result<Charset, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]

@@ -1,11 +1,12 @@
 //! Makes HL7 v2.3 messages of a believable radiology day.
 
 mod cli;
+mod interrupt;
+mod moment;
 mod output;
 mod plan;
 mod run;
 mod template;
-mod units;
 
 #[cfg(test)]
 #[path = "../../reference.rs"]
@@ -14,26 +15,26 @@ mod reference;
 use std::io;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::CommandFactory;
-use clap::builder::styling::{AnsiColor, Style};
+use hl7_cli::{ERROR, INTERRUPTED, WARNING, print_line};
 use medsynapse::synth::{Conformance, Kind};
 use serde_json::json;
 
-use crate::cli::{Cli, Command};
+use crate::cli::Cli;
 use crate::output::is_stdout;
 use crate::plan::Plan;
 use crate::run::Done;
 
-const ERROR: Style = AnsiColor::Red.on_default().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-
 /// Wrong options, or output that cannot be written.
 const USAGE: u8 = 2;
+
+const NO_OUTPUT: &str = "cannot write to standard output";
 
 fn main() -> ExitCode {
     let cli = Cli::read();
     match program(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             anstream::eprintln!("{ERROR}error:{ERROR:#} {error:#}");
             ExitCode::from(USAGE)
@@ -41,18 +42,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn program(cli: &Cli) -> anyhow::Result<()> {
-    match &cli.command {
-        Some(Command::Completions { shell }) => {
-            let mut command = Cli::command();
-            clap_complete::generate(*shell, &mut command, "hl7-generator", &mut io::stdout());
-            return Ok(());
-        }
-        Some(Command::Man) => {
-            clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?;
-            return Ok(());
-        }
-        None => {}
+fn program(cli: &Cli) -> anyhow::Result<ExitCode> {
+    if let Some(page) = &cli.page {
+        page.print(Cli::command()).context(NO_OUTPUT)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let plan = Plan::new(cli)?;
     if plan.seed_is_new && !cli.output.quiet {
@@ -62,12 +55,16 @@ fn program(cli: &Cli) -> anyhow::Result<()> {
         );
     }
     let done = run::run(&plan, cli.output.quiet)?;
-    tell(cli, &plan, &done);
-    Ok(())
+    tell(cli, &plan, &done).context(NO_OUTPUT)?;
+    if done.interrupted {
+        anstream::eprintln!("Interrupted: the last message that was written is whole.");
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The last words, on standard error where standard output is taken by messages.
-fn tell(cli: &Cli, plan: &Plan, done: &Done) {
+fn tell(cli: &Cli, plan: &Plan, done: &Done) -> io::Result<()> {
     for edit in &done.unused {
         let at = edit.location();
         anstream::eprintln!(
@@ -113,7 +110,7 @@ fn tell(cli: &Cli, plan: &Plan, done: &Done) {
     let taken = [Some(&plan.output), plan.expected.as_ref()];
     if taken.into_iter().flatten().any(|path| is_stdout(path)) {
         anstream::eprintln!("{line}");
-    } else {
-        anstream::println!("{line}");
+        return Ok(());
     }
+    print_line(line)
 }

@@ -1,15 +1,17 @@
 //! Makes the messages of a [`Plan`] and writes them.
 
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use hl7_cli::unless_gone;
 use hl7_message::Message;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use medsynapse::synth::{Counts, Edit, Generated, Synth};
 
+use crate::interrupt::Interrupted;
 use crate::output::{Answers, Output};
 use crate::plan::Plan;
 use crate::template::Template;
@@ -26,6 +28,8 @@ pub(crate) struct Done {
     pub(crate) elapsed: Duration,
     /// Edits of which no message had the segment.
     pub(crate) unused: Vec<Edit>,
+    /// The run ended before its time, behind a whole message.
+    pub(crate) interrupted: bool,
 }
 
 /// Makes and writes all messages. A reader that goes away early ends the run without an error.
@@ -40,16 +44,22 @@ pub(crate) fn run(plan: &Plan, quiet: bool) -> anyhow::Result<Done> {
         counts: Counts::default(),
         elapsed: Duration::ZERO,
         unused: plan.edits.clone(),
+        interrupted: false,
     };
+    let interrupted = Interrupted::watch().context("cannot listen for Ctrl-C")?;
     let mut written = 0_u64;
     for mut generated in synth.story(plan.counts) {
+        if interrupted.is_set() {
+            done.interrupted = true;
+            break;
+        }
         if let Some(template) = &template {
             generated.bytes = template.apply(&generated, written + 1)?;
         }
         edit(&mut generated, &plan.edits, &mut done.unused)?;
         if let Some(rate) = plan.rate {
-            output.flush().or_else(gone).context("cannot write")?;
-            wait(begin, written, rate);
+            unless_gone(output.flush()).context("cannot write")?;
+            wait(begin, written, rate, &interrupted);
         }
         match output.write(&mut generated) {
             Ok(()) => {}
@@ -68,28 +78,13 @@ pub(crate) fn run(plan: &Plan, quiet: bool) -> anyhow::Result<Done> {
             progress.set_position(written);
         }
     }
-    output
-        .flush()
-        .or_else(gone)
-        .context("cannot write the last messages")?;
+    unless_gone(output.flush()).context("cannot write the last messages")?;
     if let Some(answers) = &mut answers {
-        answers
-            .flush()
-            .or_else(gone)
-            .context("cannot write the expected answers")?;
+        unless_gone(answers.flush()).context("cannot write the expected answers")?;
     }
     progress.finish_and_clear();
     done.elapsed = begin.elapsed();
     Ok(done)
-}
-
-/// A reader that went away is no error of ours.
-fn gone(error: io::Error) -> io::Result<()> {
-    if error.kind() == ErrorKind::BrokenPipe {
-        Ok(())
-    } else {
-        Err(error)
-    }
 }
 
 fn edit(generated: &mut Generated, edits: &[Edit], unused: &mut Vec<Edit>) -> anyhow::Result<()> {
@@ -106,12 +101,17 @@ fn edit(generated: &mut Generated, edits: &[Edit], unused: &mut Vec<Edit>) -> an
     Ok(())
 }
 
-/// Waits until message number `written` may go.
-fn wait(begin: Instant, written: u64, rate: f64) {
+/// Waits until message number `written` may go, or until the run is interrupted.
+fn wait(begin: Instant, written: u64, rate: f64, interrupted: &Interrupted) {
+    /// How soon an interrupt is seen.
+    const NAP: Duration = Duration::from_millis(100);
     #[expect(clippy::cast_precision_loss, reason = "a count of messages in seconds")]
     let due = Duration::try_from_secs_f64(written as f64 / rate).unwrap_or(Duration::MAX);
-    if let Some(rest) = due.checked_sub(begin.elapsed()) {
-        thread::sleep(rest);
+    while let Some(rest) = due.checked_sub(begin.elapsed())
+        && !rest.is_zero()
+        && !interrupted.is_set()
+    {
+        thread::sleep(rest.min(NAP));
     }
 }
 

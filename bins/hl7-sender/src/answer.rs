@@ -4,11 +4,16 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use bytes::Bytes;
 use chrono::{Datelike, Timelike};
-use hl7_message::{AckCode, Header, Message, Reply, Responder, Timestamp, loc};
+use hl7_message::{AckCode, Header, Message, Reply, Responder, Timestamp};
 use hl7_mllp::Answer;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{clock, edit::Edit, ids::FreshIds, units};
+use hl7_cli::units;
+
+use crate::{
+    clock,
+    ids::{FreshIds, with_control_id},
+};
 
 /// What happens to one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,9 +109,8 @@ impl Answering {
                 Answer::Reply(self.reply(accept, frame))
             }
             Behaviour::WrongId => {
-                let edit = Edit::new(loc!("MSH-10"), "NOT-THE-ID-SENT");
-                let edited = edit.apply(frame).ok().flatten();
-                Answer::Reply(self.reply(accept, edited.as_deref().unwrap_or(frame)))
+                let other = with_control_id(frame, b"NOT-THE-ID-SENT");
+                Answer::Reply(self.reply(accept, &other))
             }
         }
     }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::ValueEnum;
-use hl7_message::loc;
 use hl7_mllp::{CARRIAGE_RETURN, END_BLOCK, START_BLOCK, client::Client};
 use tokio::{
     io::AsyncWriteExt,
@@ -12,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    edit::Edit,
+    ids::with_control_id,
     link::{Failure, FailureKind, Reply},
     mllp,
 };
@@ -74,8 +73,7 @@ impl Break {
             }
             Self::TwoFrames => {
                 let second = [id, b"-2"].concat();
-                let edit = Edit::new(loc!("MSH-10"), String::from_utf8_lossy(&second));
-                let other = edit.apply(bytes).ok().flatten().unwrap_or_default();
+                let other = with_control_id(bytes, &second);
                 ids.push(second);
                 vec![[framed(bytes), framed(&other)].concat()]
             }
@@ -101,8 +99,7 @@ impl Break {
             }
             Self::NoControlId => {
                 ids = vec![Vec::new()];
-                let edited = Edit::new(loc!("MSH-10"), "").apply(bytes).ok().flatten();
-                vec![framed(&edited.unwrap_or_default())]
+                vec![framed(&with_control_id(bytes, b""))]
             }
             Self::Empty => {
                 ids = vec![Vec::new()];

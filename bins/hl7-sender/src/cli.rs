@@ -11,15 +11,14 @@ use crate::{
     answer::Behaviour,
     broken::Break,
     conformance::{Address, Preset, Scope},
-    edit::Edit,
     expect::Expect,
     fail_if::FailIf,
-    units,
 };
 use clap::{
-    ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
-    parser::ValueSource,
+    ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource,
 };
+use hl7_cli::{Color, Page, units};
+use medsynapse::synth::Edit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -372,29 +371,13 @@ pub(crate) struct ConformanceArgs {
     pub(crate) report: Option<PathBuf>,
 }
 
-/// When to print colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
 /// What the program does besides sending.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Play a modality: ask a worklist over DICOM, start and end what it shows.
     Modality(Box<crate::modality::ModalityArgs>),
-    /// Print the completion script of a shell.
-    Completions {
-        /// Which shell.
-        shell: clap_complete::Shell,
-    },
-    /// Print the manual page.
-    Man,
+    #[command(flatten)]
+    Page(Page),
 }
 
 impl Cli {

@@ -2,7 +2,9 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use crate::{send::Outcome, summary::per_second, units};
+use hl7_cli::units;
+
+use crate::{send::Outcome, summary::per_second};
 
 /// A condition that makes the run fail.
 #[derive(Debug, Clone)]

@@ -2,6 +2,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use hl7_message::{Edit, Message, loc};
+
 /// Control ids of [`LEN`] characters, as long as HL7 2.3 allows: eight for the run, twelve digits
 /// for the message.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +45,18 @@ impl FreshIds {
             left /= 10;
         }
         id
+    }
+}
+
+/// The message under another control id; as it was where it has no header that could take one.
+pub(crate) fn with_control_id(bytes: &[u8], id: &[u8]) -> Vec<u8> {
+    let Ok(message) = Message::parse(bytes) else {
+        return bytes.to_vec();
+    };
+    let mut edit = Edit::new(&message);
+    match edit.set_bytes(loc!("MSH-10"), id) {
+        Ok(edit) => edit.apply(),
+        Err(_) => bytes.to_vec(),
     }
 }
 

@@ -16,12 +16,10 @@ use std::{
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use hl7_message::{Header, Message};
+use medsynapse::synth::Edit;
 use memchr::{memchr, memchr_iter};
 
-use crate::{
-    edit::Edit,
-    outgoing::{Outgoing, printable},
-};
+use crate::outgoing::{Outgoing, printable};
 
 /// All messages of all inputs, in order.
 #[derive(Debug, Default)]
@@ -112,10 +110,10 @@ pub(crate) fn read_all(paths: &[PathBuf], edits: &[Edit], check: Check) -> anyho
     }
     for (edit, edited) in edits.iter().zip(&inputs.edited) {
         if *edited == 0 {
-            let segment = edit.location.segment_id();
+            let segment = edit.location().segment_id();
             bail!(
                 "--set {}: no message has this {segment} segment",
-                edit.location
+                edit.location()
             );
         }
     }
@@ -185,14 +183,15 @@ fn matching(path: &Path) -> anyhow::Result<Option<Vec<PathBuf>>> {
 
 /// Makes one edit; whether there was a place for it.
 fn change(piece: &mut Piece, edit: &Edit) -> Result<bool, Problem> {
-    let edited = edit
-        .apply(&piece.bytes)
-        .map_err(|error| Problem::new(piece.offset, format_args!("cannot edit: {error:#}")))?;
-    let changed = edited.is_some();
-    if let Some(bytes) = edited {
-        piece.bytes = bytes.into();
+    let wrong =
+        |error: &dyn fmt::Display| Problem::new(piece.offset, format_args!("cannot edit: {error}"));
+    let message = Message::parse(&piece.bytes).map_err(|error| wrong(&error))?;
+    if !edit.concerns(&message) {
+        return Ok(false);
     }
-    Ok(changed)
+    let edited = edit.apply(&piece.bytes).map_err(|error| wrong(&error))?;
+    piece.bytes = edited.into();
+    Ok(true)
 }
 
 /// How an input is called in a text for people.

@@ -6,7 +6,6 @@ mod broken;
 mod cli;
 mod clock;
 mod conformance;
-mod edit;
 mod exit;
 mod expect;
 mod fail_if;
@@ -25,7 +24,6 @@ mod send;
 mod summary;
 mod tally;
 mod tls;
-mod units;
 
 mod http;
 mod mllp;
@@ -36,13 +34,15 @@ mod reference;
 
 use std::process::ExitCode;
 
+use hl7_cli::ERROR;
+
 use crate::{cli::Cli, exit::Exit};
 
 fn main() -> ExitCode {
     match program::run(&Cli::read()) {
         Ok(exit) => exit.code(),
         Err(error) => {
-            anstream::eprintln!("error: {error:#}");
+            anstream::eprintln!("{ERROR}error:{ERROR:#} {error:#}");
             Exit::Usage.code()
         }
     }

@@ -12,6 +12,7 @@ use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
+use hl7_cli::ERROR;
 use medsynapse_worklist::scp::{StepStatus, WireError};
 use medsynapse_worklist::scu::{
     self, Modality, Moment, Offer, Outcome, ScuError, TINY_OBJECT_CLASS, sequence,
@@ -19,7 +20,7 @@ use medsynapse_worklist::scu::{
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::{clock, exit::Exit};
+use crate::{clock, exit::Exit, report};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -151,7 +152,7 @@ pub(crate) async fn run(args: &ModalityArgs) -> anyhow::Result<Exit> {
     match done {
         Ok(exit) => Ok(exit),
         Err(error) => {
-            anstream::eprintln!("error: {error}{}", advice(args, &error));
+            anstream::eprintln!("{ERROR}error:{ERROR:#} {error}{}", advice(args, &error));
             Ok(exit(&error))
         }
     }
@@ -256,7 +257,7 @@ async fn worklist(
     } else {
         let items = answers.items.iter().map(|(_, item)| item);
         say(args, &json!({}), &table::of(items));
-        anstream::eprintln!("{count} items.");
+        anstream::eprintln!("{}.", report::counted(count as u64, "item"));
     }
     Ok(Exit::Accepted)
 }
@@ -274,7 +275,9 @@ async fn item(
 
 fn nothing(step: &Step) -> Exit {
     let accession_number = &step.accession_number;
-    anstream::eprintln!("error: the worklist has no step of accession number {accession_number}");
+    anstream::eprintln!(
+        "{ERROR}error:{ERROR:#} the worklist has no step of accession number {accession_number}"
+    );
     Exit::NotAccepted
 }
 

@@ -5,12 +5,12 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use hl7_message::loc;
 use hl7_mllp::{client::TcpDialer, tls::TlsDialer};
+use medsynapse::synth::Edit;
 
 use crate::{
     acks::AckFiles,
     broken,
     cli::{Cli, Secret},
-    edit::Edit,
     http,
     ids::{self, FreshIds},
     input::{self, Check, Inputs},
@@ -27,7 +27,7 @@ pub(crate) fn inputs(cli: &Cli) -> anyhow::Result<Inputs> {
     let mut edits = cli.input.set.clone();
     if cli.input.new_control_id {
         // Room for the ids that are put in while sending.
-        edits.push(Edit::new(loc!("MSH-10"), "0".repeat(ids::LEN)));
+        edits.push(Edit::new(loc!("MSH-10"), "0".repeat(ids::LEN))?);
     }
     let check = if cli.input.unchecked {
         Check::Nothing
@@ -51,7 +51,7 @@ fn tell(cli: &Cli, inputs: &Inputs) {
     let total = inputs.messages.len();
     for (edit, count) in cli.input.set.iter().zip(&inputs.edited) {
         if *count < total {
-            let location = edit.location;
+            let location = edit.location();
             warn(&format!(
                 "--set {location}: {count} of {total} messages have this segment"
             ));

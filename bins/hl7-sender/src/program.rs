@@ -4,49 +4,36 @@ use std::io::{ErrorKind, Write};
 
 use anyhow::{Context, bail};
 use clap::CommandFactory;
+use hl7_cli::ERROR;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{Cli, Color, Command},
+    cli::{Cli, Command},
     conformance,
     exit::Exit,
     interrupt, listen, modality, prepare,
-    report::{self, BAD, Each, Reporter},
+    report::{self, Each, Reporter},
     send::{Outcome, Run},
     summary,
 };
 
 /// Runs the program; an error is one of usage or input.
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    match cli.output.color {
-        Color::Auto => {}
-        Color::Always => anstream::ColorChoice::Always.write_global(),
-        Color::Never => anstream::ColorChoice::Never.write_global(),
-    }
+    cli.output.color.apply();
     if let Some(address) = &cli.conformance.conformance {
         return runtime()?.block_on(conformance::run(cli, &cli.conformance, address));
     }
     match (&cli.command, cli.listen.listen) {
         (Some(Command::Modality(args)), _) => runtime()?.block_on(modality::run(args)),
-        (Some(command), _) => print(command).map(|()| Exit::Accepted),
+        (Some(Command::Page(page)), _) => {
+            page.print(Cli::command())
+                .context("writing to standard output")?;
+            Ok(Exit::Accepted)
+        }
         (None, Some(address)) => runtime()?.block_on(listen::listen(cli, address)),
         (None, None) => send(cli),
     }
-}
-
-fn print(command: &Command) -> anyhow::Result<()> {
-    let mut definition = Cli::command();
-    let mut out = Vec::new();
-    match command {
-        Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut definition, "hl7-sender", &mut out);
-        }
-        Command::Modality(_) => {}
-        Command::Man => clap_mangen::Man::new(definition).render(&mut out)?,
-    }
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(&out).context("writing to standard output")
 }
 
 fn send(cli: &Cli) -> anyhow::Result<Exit> {
@@ -68,7 +55,8 @@ fn send(cli: &Cli) -> anyhow::Result<Exit> {
             report::ready(each, number, total, message, &inputs.files);
         }
         let address = target.address();
-        anstream::eprintln!("Dry run: {total} messages are ready for {address}; nothing was sent.");
+        let ready = report::counted(total as u64, "message");
+        anstream::eprintln!("Dry run: {ready} ready for {address}; nothing was sent.");
         return Ok(Exit::Accepted);
     }
     let reporter = Reporter {
@@ -101,26 +89,31 @@ fn runtime() -> anyhow::Result<Runtime> {
 fn last_words(cli: &Cli, outcome: &Outcome) -> anyhow::Result<Exit> {
     let tally = &outcome.tally;
     if let Some((failure, advice)) = &outcome.unreachable {
-        anstream::eprintln!("{BAD}error:{BAD:#} {}; {advice}", failure.text);
+        anstream::eprintln!("{ERROR}error:{ERROR:#} {}; {advice}", failure.text);
     }
     let untried = outcome
         .total
         .saturating_sub(tally.tried + outcome.unanswered);
     if untried > 0 && !cli.output.quiet {
-        anstream::eprintln!("{untried} messages were not tried.");
+        let were = report::were(untried, "message");
+        anstream::eprintln!("{were} not tried.");
     }
     if outcome.overdue > 0 && !cli.output.quiet {
-        let count = outcome.overdue;
+        let were = report::were(outcome.overdue, "more message");
         anstream::eprintln!(
-            "{count} more messages were due by then: the receiver, or this number of connections, \
+            "{were} due by then: the receiver, or this number of connections, \
              is too slow for the rate."
         );
     }
     if outcome.unanswered > 0 {
-        let count = outcome.unanswered;
+        let were = report::were(outcome.unanswered, "message");
+        let they = if outcome.unanswered == 1 {
+            "it was"
+        } else {
+            "they were"
+        };
         anstream::eprintln!(
-            "Interrupted: {count} messages were waiting for their answer; whether they were \
-             received is not known."
+            "Interrupted: {were} waiting for an answer; whether {they} received is not known."
         );
     }
     if cli.load.is_load() && !cli.output.quiet {
@@ -132,7 +125,7 @@ fn last_words(cli: &Cli, outcome: &Outcome) -> anyhow::Result<Exit> {
         .filter_map(|limit| limit.missed(outcome))
         .collect();
     for limit in &missed {
-        anstream::eprintln!("{BAD}limit missed:{BAD:#} {limit}");
+        anstream::eprintln!("{ERROR}limit missed:{ERROR:#} {limit}");
     }
     let exit = exit(outcome, !missed.is_empty());
     let (accepted, total) = (tally.accepted, outcome.total);

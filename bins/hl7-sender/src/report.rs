@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::builder::styling::{AnsiColor, Style};
+use hl7_cli::WARNING;
 use hl7_message::{Ack, Message};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -114,7 +115,7 @@ impl Reporter {
 
 /// Something a person should know, and that stops nothing.
 pub(crate) fn warn(text: &str) {
-    anstream::eprintln!("warning: {text}");
+    anstream::eprintln!("{WARNING}warning:{WARNING:#} {text}");
 }
 
 fn line(sent: &Sent<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -213,6 +214,18 @@ pub(crate) fn ready(
             writeln!(io::stdout().lock(), "{object}")
         }
     };
+}
+
+/// `1 message`, `2 messages`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// `1 message was`, `2 messages were`.
+pub(crate) fn were(count: u64, noun: &str) -> String {
+    let verb = if count == 1 { "was" } else { "were" };
+    format!("{} {verb}", counted(count, noun))
 }
 
 /// MSA-3, fit to be printed.

@@ -61,13 +61,8 @@ pub(crate) enum Command {
     },
     /// Ask a running broker whether it is ready; for containers and service managers.
     Healthcheck,
-    /// Print the completion script of a shell.
-    Completions {
-        /// Which shell.
-        shell: clap_complete::Shell,
-    },
-    /// Print the manual page.
-    Man,
+    #[command(flatten)]
+    Page(hl7_cli::Page),
 }
 
 /// The settings that can be given on the command line.

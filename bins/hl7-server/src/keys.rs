@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Subcommand;
+use hl7_cli::print_line;
 use medsynapse_http::{NewKey, Scopes};
 use medsynapse_store::{AccessStore, KeyRecord};
 
@@ -132,9 +133,10 @@ pub(crate) fn run(command: Keys, data_dir: &Path, now: DateTime<Utc>) -> Result<
                         "expiresAt": key.expires_at.map(shown),
                         "revokedAt": key.revoked_at.map(shown),
                     });
-                    println!("{line}");
+                    print_line(line)?;
                 } else {
-                    println!("{}  {:<24}  {:<24}  {state}", key.id, key.name, key.scopes);
+                    let (id, name, scopes) = (key.id, key.name, key.scopes);
+                    print_line(format_args!("{id}  {name:<24}  {scopes:<24}  {state}"))?;
                 }
             }
         }

@@ -20,7 +20,6 @@ mod outgoing;
 mod replay;
 mod retention;
 mod run;
-mod signals;
 mod tls;
 
 #[cfg(test)]
@@ -30,8 +29,8 @@ mod reference;
 use std::io;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use clap::{CommandFactory as _, Parser};
+use clap::{CommandFactory, Parser};
+use hl7_cli::{print_bytes, print_line};
 use medsynapse_broker::{Clock as _, SystemClock};
 
 use crate::cli::{Cli, Command};
@@ -42,29 +41,12 @@ const USAGE: u8 = 2;
 /// Failed while running.
 const FAILED: u8 = 1;
 
-#[expect(
-    clippy::print_stdout,
-    reason = "data that was asked for goes to standard output"
-)]
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // What needs no configuration.
-    match cli.command {
+    match &cli.command {
+        Some(Command::Page(page)) => return printed(page.print(Cli::command())),
         Some(Command::Openapi) => {
-            println!("{:#}", medsynapse_http::openapi());
-            return ExitCode::SUCCESS;
-        }
-        Some(Command::Completions { shell }) => {
-            let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "hl7-server", &mut io::stdout());
-            return ExitCode::SUCCESS;
-        }
-        Some(Command::Man) => {
-            let page = clap_mangen::Man::new(Cli::command()).render(&mut io::stdout());
-            return match page.context("printing the manual page") {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => complain(&error, FAILED),
-            };
+            return printed(print_line(format_args!("{:#}", medsynapse_http::openapi())));
         }
         _ => {}
     }
@@ -73,14 +55,10 @@ fn main() -> ExitCode {
         Err(error) => return complain(&error, USAGE),
     };
     if cli.options.print_config {
-        print!("{}", config.shown());
-        return ExitCode::SUCCESS;
+        return printed(print_bytes(config.shown().as_bytes()));
     }
     let result = match cli.command.unwrap_or(Command::Serve) {
-        Command::CheckConfig => {
-            println!("The configuration is good.");
-            return ExitCode::SUCCESS;
-        }
+        Command::CheckConfig => return printed(print_line("The configuration is good.")),
         Command::Backup { file } => backup::backup(&config.data_dir, &file),
         Command::Replay { into } => match replay::run(&config, into.as_deref()) {
             Ok(true) => Ok(()),
@@ -89,13 +67,24 @@ fn main() -> ExitCode {
         },
         Command::Keys(command) => keys::run(command, &config.data_dir, SystemClock.now()),
         Command::Audit(command) => audit::run(&command, &config.data_dir),
+        Command::Openapi | Command::Page(_) => return ExitCode::SUCCESS,
         Command::Healthcheck => health::check(config.rest),
-        Command::Openapi | Command::Completions { .. } | Command::Man => return ExitCode::SUCCESS,
         Command::Serve => run::run(&config, &cli.options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error, FAILED),
+    }
+}
+
+/// What came of printing what was asked for.
+fn printed(result: io::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(
+            &anyhow::Error::new(error).context("cannot write to standard output"),
+            FAILED,
+        ),
     }
 }
 

@@ -26,9 +26,9 @@ use crate::banner::{Ports, banner};
 use crate::cli::Options;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::signals::Signals;
 use crate::tls::{Tls, TlsFiles};
 use crate::{demo, dicom, guarding, http, log, observe, outgoing, retention};
+use hl7_cli::Signals;
 
 /// How long MLLP messages in hand may take after the signal to stop.
 const MLLP_DRAIN: Duration = Duration::from_secs(4);

@@ -246,6 +246,18 @@ fn colours_are_asked_for_or_forbidden() {
     let coloured = |arguments: &str| program.run(arguments).stderr.contains('\u{1b}');
     assert!(coloured("--set ZZZ-1=x --color always"));
     assert!(!coloured("--set ZZZ-1=x --color never") && !coloured("--set ZZZ-1=x"));
+    // Whoever wants colours everywhere can say so in the environment, and NO_COLOR is stronger.
+    let coloured = |variables: &[&str]| {
+        let mut command = program.command();
+        command.args(["--set", "ZZZ-1=x", "--count", "1"]);
+        for name in ["NO_COLOR", "CLICOLOR_FORCE"] {
+            command.env_remove(name);
+        }
+        command.envs(variables.iter().map(|name| (name, "1")));
+        command.output().unwrap().stderr.contains(&0x1b)
+    };
+    assert!(coloured(&["CLICOLOR_FORCE"]));
+    assert!(!coloured(&["NO_COLOR"]) && !coloured(&["NO_COLOR", "CLICOLOR_FORCE"]));
 }
 
 #[test]
@@ -262,6 +274,56 @@ fn a_reader_that_goes_away_is_no_error() {
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
     assert_eq!(&first, b"MSH|");
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn nobody_reads_what_is_said() {
+    let program = Program::new();
+    for arguments in ["--help", "man", "completions bash", "--count 1", "--json"] {
+        let mut child = program
+            .command()
+            .args(arguments.split(' '))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments}: {error}");
+        assert!(!error.contains("panicked"), "{arguments}: {error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted_it_ends_behind_a_whole_message() {
+    let program = Program::new();
+    for signal in ["-INT", "-TERM"] {
+        let mut child = program
+            .command()
+            .args("--total 100000 --seed 1 --rate 100/s --output -".split(' '))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut begin = [0; 4];
+        let mut stdout = child.stdout.take().unwrap();
+        stdout.read_exact(&mut begin).unwrap();
+        let id = child.id().to_string();
+        let mut kill = std::process::Command::new("kill");
+        assert!(kill.args([signal, &id]).status().unwrap().success());
+        let mut rest = String::new();
+        stdout.read_to_string(&mut rest).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{error}");
+        assert!(error.contains("Interrupted"), "{error}");
+        let all = messages(&format!("MSH|{rest}"));
+        assert!(!all.is_empty() && rest.ends_with('\n'));
+        let told = format!("Generated {} HL7", all.len());
+        assert!(error.contains(&told), "{error}");
+    }
 }
 
 #[test]

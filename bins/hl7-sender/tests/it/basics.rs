@@ -134,7 +134,7 @@ fn a_dry_run_sends_nothing() {
     insta::assert_snapshot!(ran.stable(peer.port), @r"
     1/2  ORM^O01  M1  (69 bytes)
     2/2  ORM^O01  M2  (69 bytes)
-    Dry run: 2 messages are ready for 127.0.0.1:PORT; nothing was sent.
+    Dry run: 2 messages ready for 127.0.0.1:PORT; nothing was sent.
     ");
     assert_eq!(ran.out, "");
     assert_eq!(peer.all(), []);

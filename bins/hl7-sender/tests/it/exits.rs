@@ -166,7 +166,7 @@ fn interrupted_is_130() {
     assert_eq!(output.status.code(), Some(130));
     let err = String::from_utf8(output.stderr).unwrap();
     assert!(
-        err.contains("whether they were received is not known"),
+        err.contains("Interrupted: 1 message was waiting for an answer; whether it was received is not known."),
         "{err}"
     );
     let out = String::from_utf8(output.stdout).unwrap();

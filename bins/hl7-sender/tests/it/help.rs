@@ -61,3 +61,43 @@ fn the_environment_does_not_get_in_the_way_of_subcommands() {
         .args(["--input", "x"]);
     run(&mut command).exits(2).says("HL7_SERVER_PORT");
 }
+
+#[test]
+fn nobody_reads_what_is_said() {
+    use std::process::{Command, Stdio};
+    let files = crate::program::Files::new();
+    let file = files.messages(1);
+    let file = file.to_str().unwrap();
+    for arguments in [
+        &["--help"][..],
+        &["man"],
+        &["completions", "zsh"],
+        &["--input", file, "--dry-run", "--json"],
+    ] {
+        let mut child = Command::new(sender().get_program())
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {error}");
+        assert!(!error.contains("panicked"), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn colours_follow_the_environment() {
+    let files = crate::program::Files::new();
+    let file = files.messages(1);
+    let coloured = |variables: &[&str]| {
+        let mut command = sender();
+        command.args(["--dry-run", "--input"]).arg(&file);
+        command.envs(variables.iter().map(|name| (name, "1")));
+        run(&mut command).exits(0).err.contains('\u{1b}')
+    };
+    assert!(coloured(&["CLICOLOR_FORCE"]) && !coloured(&[]));
+    assert!(!coloured(&["NO_COLOR"]) && !coloured(&["NO_COLOR", "CLICOLOR_FORCE"]));
+}

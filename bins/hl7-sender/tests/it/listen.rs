@@ -109,7 +109,7 @@ fn json_lines_hold_the_messages_and_can_be_sent_again() {
     let again = files.write("again.ndjson", out);
     run(sender().arg("--dry-run").arg("--input").arg(again))
         .exits(0)
-        .says("1 messages are ready");
+        .says("1 message ready");
 }
 
 #[test]

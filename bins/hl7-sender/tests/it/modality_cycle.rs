@@ -116,6 +116,7 @@ fn from_the_worklist_to_the_completed_study() {
     for text in ["ACC1", "SMITH", "CT1"] {
         assert!(shown.out.contains(text), "no {text} in:\n{}", shown.out);
     }
+    assert_eq!(shown.err, "1 item.\n");
     let listed = department
         .modality(&["worklist", "--key", "PatientName=SMITH*", "--json"])
         .exits(0);

@@ -222,3 +222,30 @@ async fn the_banner_names_what_is_open_and_health_can_be_asked() {
         .unwrap();
     assert!(page.contains("ORM"), "{page}");
 }
+
+#[test]
+fn it_completes_its_options_and_has_a_manual() {
+    use std::process::{Command, Stdio};
+    let server = || Command::new(env!("CARGO_BIN_EXE_hl7-server"));
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = server().args(["completions", shell]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains("print-ports"));
+    }
+    let output = server().arg("man").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains(".TH hl7-server 1"));
+    for arguments in ["man", "completions bash", "openapi", "check-config"] {
+        let mut child = server()
+            .args(arguments.split(' '))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Whoever reads it has seen enough.
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments}: {error}");
+    }
+}

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use hl7_message::{Charset, EditError, Location, LocationError, Message, SegmentId, loc};
+use hl7_message::{Charset, EditError, Location, LocationError, Message, loc};
 
 /// A place and the value that goes there, for messages that shall differ in one thing.
 ///
@@ -85,19 +85,36 @@ impl FromStr for Edit {
     fn from_str(text: &str) -> Result<Self, InvalidEdit> {
         let (place, value) = text.split_once('=').ok_or(InvalidEdit::NoValue)?;
         let location: Location = place.trim().parse().map_err(InvalidEdit::Location)?;
-        let header = location.segment_id() == SegmentId::MSH;
+        Self::new(location, value)
+    }
+}
+
+impl Edit {
+    /// The same from a place and a value.
+    ///
+    /// ```
+    /// use hl7_message::loc;
+    /// use medsynapse::synth::Edit;
+    ///
+    /// assert_eq!(Edit::new(loc!("PID-5.1"), "DOE"), "PID-5.1=DOE".parse());
+    /// assert!(Edit::new(loc!("MSH-2"), "#").is_err());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A whole segment, and MSH-1 and MSH-2, which are the delimiters themselves.
+    pub fn new(location: Location, value: impl Into<String>) -> Result<Self, InvalidEdit> {
+        let header = location.segment_id().declares();
         match location.field_number() {
             None => Err(InvalidEdit::NoField),
             Some(1 | 2) if header => Err(InvalidEdit::NoField),
             Some(_) => Ok(Self {
                 location,
-                value: value.to_owned(),
+                value: value.into(),
             }),
         }
     }
-}
 
-impl Edit {
     /// The place.
     pub const fn location(&self) -> Location {
         self.location
@@ -156,6 +173,8 @@ impl Edit {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const MESSAGE: &str =
@@ -223,5 +242,58 @@ mod tests {
             edit.apply(MESSAGE.as_bytes()),
             Err(InvalidEdit::Value(_))
         ));
+    }
+
+    #[test]
+    fn what_is_empty_grows_its_delimiters() {
+        for (pid, edit, expected) in [
+            ("PID|1", "PID-5.2=JANE", "PID|1||||^JANE"),
+            ("PID", "PID-1=1", "PID|1"),
+            ("PID|1||77", "PID-3[3].2.2=x", "PID|1||77~~^&x"),
+            ("PID|1||77", "PID-3.4=x", "PID|1||77^^^x"),
+            ("PID|1", "PID-5=", "PID|1"),
+            ("PID|1||||D", "PID-5=", "PID|1||||"),
+            ("PID|1||||D", "PID-5=\"\"", "PID|1||||\"\""),
+        ] {
+            let message = format!("MSH|^~\\&|A\r{pid}\rPV1|1\r");
+            let edit: Edit = edit.parse().unwrap();
+            let edited = String::from_utf8(edit.apply(message.as_bytes()).unwrap()).unwrap();
+            assert_eq!(edited, message.replace(pid, expected));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_set_is_read_back_and_the_rest_stays(
+            field in 1..9_u16,
+            repetition in 1..4_u16,
+            component in 1..5_u16,
+            subcomponent in 1..4_u16,
+            value in "[A-Z|^~\\\\&\r]{1,8}",
+            pid in "PID[|^~&A-C]{0,20}",
+        ) {
+            let location = Location::field(*b"PID", field)
+                .repetition(repetition)
+                .component(component)
+                .subcomponent(subcomponent);
+            let original = format!("MSH|^~\\&|A|||||||7\r{pid}\rPV1|1\r");
+            // What stands behind the three letters may not be a fourth.
+            prop_assume!(pid.len() == 3 || pid.as_bytes()[3] == b'|');
+            let edit = Edit::new(location, value.clone()).unwrap();
+            let edited = edit.apply(original.as_bytes()).unwrap();
+            let message = Message::parse(&edited).unwrap();
+            let leaf = message.leaf(location).unwrap();
+            let read = leaf.unescape().into_owned();
+            prop_assert_eq!(read, value.as_bytes());
+            // The other fields are the same as before.
+            let before = Message::parse(original.as_bytes()).unwrap();
+            for other in 1..9 {
+                let place = Location::field(*b"PID", other);
+                if other != field {
+                    let (old, new) = (before.raw(place), message.raw(place));
+                    prop_assert_eq!(old.unwrap_or_default(), new.unwrap_or_default());
+                }
+            }
+        }
     }
 }

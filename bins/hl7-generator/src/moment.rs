@@ -1,24 +1,6 @@
-//! Times and rates as a person writes them: `2026-01-05T07:00:00Z`, `500/s`.
+//! Times as a person writes them: `2026-01-05T07:00:00Z`.
 
 use hl7_message::{Precision, Timestamp};
-
-/// Messages a second: `200/s`, `30/m`, `5000`.
-pub(crate) fn rate(text: &str) -> Result<f64, String> {
-    let (number, unit) = match text.find('/') {
-        Some(at) => text.split_at(at),
-        None => (text, ""),
-    };
-    let seconds = match unit {
-        "" | "/s" => 1.0,
-        "/m" | "/min" => 60.0,
-        "/h" => 3600.0,
-        _ => return Err(format!("unknown unit {unit:?}: write 500/s, 30/m or 500")),
-    };
-    match number.trim().parse::<f64>() {
-        Ok(number) if number.is_finite() && number > 0.0 => Ok(number / seconds),
-        _ => Err("write a rate such as 500/s, more than zero".to_owned()),
-    }
-}
 
 /// A moment as HL7 or RFC 3339 has it, to the day at least.
 pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
@@ -44,16 +26,6 @@ fn from_rfc3339(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rates() {
-        assert_eq!(rate("500/s"), Ok(500.0));
-        assert_eq!(rate("30/m"), Ok(0.5));
-        assert_eq!(rate("12"), Ok(12.0));
-        for text in ["", "0", "-1/s", "5/fortnight", "fast", "inf"] {
-            assert!(rate(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn moments() {

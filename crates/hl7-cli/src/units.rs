@@ -3,8 +3,20 @@
 use std::time::Duration;
 
 /// A wait: a number with `ns`, `us`, `ms`, `s`, `m` or `h`; a plain number is seconds.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+///
+/// ```
+/// use std::time::Duration;
+///
+/// assert_eq!(hl7_cli::units::duration("1.5"), Ok(Duration::from_millis(1500)));
+/// assert!(hl7_cli::units::duration("a while").is_err());
+/// ```
+///
+/// # Errors
+///
+/// Another text, with what to write instead.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
+    let number = positive(number).ok_or("write a wait such as 10s, 500ms or 1.5")?;
     let factor = match unit {
         "ns" => 1e-9,
         "us" | "µs" => 1e-6,
@@ -14,12 +26,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "h" => 3600.0,
         _ => return Err(format!("unknown unit {unit:?}: write 10s, 500ms, 2m or 1h")),
     };
-    let seconds = positive(number).ok_or("write a wait such as 10s, 500ms or 1.5")? * factor;
-    Duration::try_from_secs_f64(seconds).map_err(|_| "too long a wait".to_owned())
+    Duration::try_from_secs_f64(number * factor).map_err(|_| "too long a wait".to_owned())
 }
 
 /// A wait that is not zero.
-pub(crate) fn nonzero_duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+///
+/// As [`duration`], and zero.
+pub fn nonzero_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("must be more than zero".to_owned()),
         wait => Ok(wait),
@@ -27,15 +42,25 @@ pub(crate) fn nonzero_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Messages a second: `200/s`, `30/m`, `5000`.
-pub(crate) fn rate(text: &str) -> Result<f64, String> {
+///
+/// ```
+/// assert_eq!(hl7_cli::units::rate("200/s"), Ok(200.0));
+/// assert!(hl7_cli::units::rate("0/s").is_err());
+/// ```
+///
+/// # Errors
+///
+/// Another text, or no rate at all, with what to write instead.
+pub fn rate(text: &str) -> Result<f64, String> {
     let (number, unit) = split(text);
+    let number = positive(number).ok_or("write a rate such as 500/s, 30/m or 500")?;
     let per_seconds = match unit {
         "" | "/s" => 1.0,
         "/m" | "/min" => 60.0,
         "/h" => 3600.0,
         _ => return Err(format!("unknown unit {unit:?}: write 500/s, 30/m or 500")),
     };
-    let rate = positive(number).ok_or("write a rate such as 500/s")? / per_seconds;
+    let rate = number / per_seconds;
     if rate > 0.0 {
         Ok(rate)
     } else {

@@ -1,10 +1,13 @@
-//! The signals that ask the broker to stop, listened for from the first moment.
+//! [`Signals`]: what asks a program to stop.
 
 use std::io;
 
+/// Exit code of a program that was interrupted.
+pub const INTERRUPTED: u8 = 130;
+
 /// Ctrl-C and, where there is one, SIGTERM.
 #[derive(Debug)]
-pub(crate) struct Signals {
+pub struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -12,8 +15,13 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Starts to listen: from here on a signal waits until it is asked for.
-    pub(crate) fn listen() -> io::Result<Self> {
+    /// Starts to listen: from here on a signal waits until it is asked for. It wants a tokio
+    /// runtime with its I/O driver.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says against it.
+    pub fn listen() -> io::Result<Self> {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
@@ -27,7 +35,7 @@ impl Signals {
     }
 
     /// The name of the next signal.
-    pub(crate) async fn next(&mut self) -> &'static str {
+    pub async fn next(&mut self) -> &'static str {
         #[cfg(unix)]
         return tokio::select! {
             _ = self.interrupt.recv() => "Ctrl-C",
@@ -37,7 +45,7 @@ impl Signals {
         match tokio::signal::ctrl_c().await {
             Ok(()) => "Ctrl-C",
             // Without a handler the system's own way of stopping a program is left.
-            Err(_) => std::future::pending().await,
+            Err(_) => core::future::pending().await,
         }
     }
 }
