@@ -156,6 +156,83 @@ fn blocks_are_what_they_say() {
     }
 }
 
+/// A block of code in the guide stands under a link to the file that it is, which is run by tests.
+/// With `UPDATE_DOCS` in the environment the blocks are written again.
+#[test]
+fn code_in_the_guide_is_the_text_of_files_that_are_run() {
+    let mut shown = BTreeSet::new();
+    let docs = root().join("docs");
+    for page in pages().into_iter().filter(|page| page.starts_with(&docs)) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let (mut wanted, mut inside) = (String::new(), false);
+        let mut file: Option<PathBuf> = None;
+        for line in text.lines() {
+            match line.strip_prefix("```") {
+                Some("rust" | "javascript" | "python") => {
+                    let file = file.take().unwrap_or_else(|| {
+                        panic!("{}: no link to a file above {line}", page.display())
+                    });
+                    wanted.push_str(line);
+                    wanted.push('\n');
+                    wanted.push_str(&std::fs::read_to_string(&file).unwrap());
+                    shown.insert(file.file_name().unwrap().to_owned());
+                    inside = true;
+                }
+                Some(_) if inside => {
+                    wanted.push_str("```\n");
+                    inside = false;
+                }
+                _ if inside => {}
+                _ => {
+                    wanted.push_str(line);
+                    wanted.push('\n');
+                    if let [link] = links(line).as_slice()
+                        && link.contains("/examples/")
+                    {
+                        file = Some(page.parent().unwrap().join(link));
+                    } else if !line.is_empty() {
+                        file = None;
+                    }
+                }
+            }
+        }
+        if std::env::var_os("UPDATE_DOCS").is_some() && text != wanted {
+            std::fs::write(&page, &wanted).unwrap();
+        }
+        let found = std::fs::read_to_string(&page).unwrap();
+        assert!(
+            found == wanted,
+            "{}: a block is not the text of its file: run this test with UPDATE_DOCS=1",
+            page.display()
+        );
+    }
+    assert!(shown.len() >= 9, "{shown:?}");
+}
+
+#[test]
+fn every_event_is_on_the_page_of_events() {
+    let page = std::fs::read_to_string(root().join("docs/guide/integrate-events.md")).unwrap();
+    let source = root().join("crates/medsynapse-store/src/event.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    // Names are the only texts with a full stop inside and nothing but letters around it.
+    let names: BTreeSet<&str> = source
+        .split(['"', '`'])
+        .filter(|text| {
+            let plain =
+                |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+            text.split_once('.')
+                .is_some_and(|(one, two)| plain(one) && plain(two))
+        })
+        .collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        assert!(
+            page.contains(&format!("`{name}`")),
+            "{name} is not on the page"
+        );
+    }
+}
+
 #[test]
 fn anchors_are_as_readers_make_them() {
     assert_eq!(anchor("## Getting the programs"), "getting-the-programs");

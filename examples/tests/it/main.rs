@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod docs;
+mod integrate;
 mod links;
 
 use std::io::Write;

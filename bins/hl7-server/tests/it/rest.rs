@@ -1,5 +1,5 @@
-//! What clients of the REST API do: the recipes of the guide and the programs of `examples/rest`
-//! against a running server, and bodies that no client should send.
+//! What clients of the REST API do: the recipes of the guide against a running server,
+//! and bodies that no client should send.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -46,40 +46,6 @@ fn run(mut command: Command) -> String {
     );
     assert!(output.status.success(), "{}: {out}\n{err}", output.status);
     out.into_owned()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_program_in_python() {
-    if !there("python3") {
-        return;
-    }
-    let directory = TempDir::new().unwrap();
-    let server = Server::start(directory.path(), &[]);
-    let mut command = Command::new("python3");
-    command
-        .arg(repository().join("examples/rest/order.py"))
-        .env("BROKER", &server.rest);
-    let said = run(command);
-    let lines: Vec<_> = said.lines().collect();
-    assert!(lines[0].ends_with("AA Order registered."), "{said}");
-    assert!(lines[1].ends_with("SCHEDULED CT"), "{said}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_program_in_javascript() {
-    if !there("node") {
-        return;
-    }
-    let directory = TempDir::new().unwrap();
-    let server = Server::start(directory.path(), &[]);
-    let mut command = Command::new("node");
-    command
-        .arg(repository().join("examples/rest/events.mjs"))
-        .env("BROKER", &server.rest);
-    let said = run(command);
-    let lines: Vec<_> = said.lines().collect();
-    let number = lines[0].split(' ').nth(1).unwrap();
-    assert_eq!(lines[1], format!("order.created {number}"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Orders a CT by JSON and looks it up again, with the standard library alone.
+"""Orders a CT by JSON, looks it up, and hands in its report, with the standard library alone.
 
-    BROKER=http://127.0.0.1:3000 BROKER_KEY=msk_... python3 order.py
+    BROKER=http://127.0.0.1:3000 BROKER_KEY=msk_... python3 orders.py
 """
 
 import json
@@ -49,3 +49,7 @@ print(f"{number} {made['ack']['code']} {made['ack']['text']}")
 
 known = call("GET", f"/api/v1/orders/{number}")
 print(f"{known['accessionNumber']} {known['status']} {known['study']['modality']}")
+
+report = {"status": "final", "report": {"content": "Normal study.\nLungs are clear."}}
+done = call("POST", f"/api/v1/orders/{number}/status", report)
+print(f"{number} {done['outcome']} {done['reportStatus']}")
