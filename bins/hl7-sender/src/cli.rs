@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     answer::Behaviour,
-    broken::Break,
+    broken::Breaks,
     conformance::{Address, Preset, Scope},
     expect::Expect,
     fail_if::FailIf,
@@ -142,10 +142,10 @@ pub(crate) struct ReceiverArgs {
     #[arg(
         long = "break",
         value_name = "HOW",
-        value_enum,
+        value_parser = Breaks,
         conflicts_with = "http"
     )]
-    pub(crate) broken: Option<Break>,
+    pub(crate) broken: Option<hl7_mllp::broken::Break>,
 
     /// Send by HTTP instead of MLLP.
     #[arg(long)]

@@ -233,7 +233,7 @@ impl Link<'_> {
     ) -> Result<Reply, Failure> {
         match self {
             Self::Mllp(link) => link.exchange(bytes).await,
-            Self::Broken(target) => target.exchange(bytes, id).await,
+            Self::Broken(target) => target.exchange(bytes).await,
             Self::Http(target) => target.exchange(message, bytes, id).await,
         }
     }

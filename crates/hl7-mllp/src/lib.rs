@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod broken;
 #[cfg(feature = "net")]
 pub mod client;
 pub mod codec;
