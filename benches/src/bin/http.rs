@@ -13,7 +13,7 @@ use axum::routing::post;
 use clap::Parser;
 use hl7_mllp::{Client, ClientConfig, NoObserver, ServerConfig};
 use medsynapse_broker::{
-    Broker, BrokerConfig, Clock as _, MllpHandler, Origin, Pending, SystemClock,
+    Broker, BrokerConfig, Clock as _, Lanes, MllpHandler, Origin, Pending, SystemClock,
 };
 use medsynapse_http::{
     Access, AllowedHosts, ApiKeys, App, Connections, Gateway, GatewaySettings, Limits, Trail,
@@ -181,6 +181,7 @@ async fn main() -> Result<()> {
         hosts: AllowedHosts::default(),
         gateway: Gateway::new(GatewaySettings::default(), clock.now()),
         connections: Connections::default(),
+        lanes: Lanes::default(),
         faults: None,
         stop: tokio::sync::watch::channel(false).1,
         limits: Limits::default(),

@@ -61,11 +61,7 @@ pub(crate) fn banner(
     } else {
         "no key"
     };
-    let login = if keys && !ports.web.ip().is_loopback() {
-        "key needed"
-    } else {
-        "no login"
-    };
+    let login = if keys { "key needed" } else { "no login" };
     let http = |tls: &Option<TlsFiles>| if tls.is_some() { "https" } else { "http" };
     let clear = match &guarding.mllp_tls {
         None => "clear text",

@@ -81,7 +81,8 @@ impl Observer for Links {
         tracing::error!(%error, "a connection could not be accepted");
     }
 
-    fn frame_received(&self, _connection: u64, bytes: usize) {
+    fn frame_received(&self, connection: u64, bytes: usize) {
+        self.connections.received(connection);
         self.frames.increment(1);
         self.frame_bytes.increment(bytes as u64);
     }

@@ -1,6 +1,7 @@
 //! `[[destinations]]`: who hears of studies and reports, and how they are reached.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -166,6 +167,16 @@ impl DestinationSection {
 }
 
 impl DestinationSettings {
+    /// A destination with a name and an address, and the defaults of everything else.
+    pub(crate) fn plain(name: &str, address: SocketAddr, profile: &Profile) -> Result<Self> {
+        let section = DestinationSection {
+            name: name.into(),
+            address: address.to_string(),
+            ..DestinationSection::default()
+        };
+        section.check(profile)
+    }
+
     /// As it stands in a configuration file.
     pub(crate) fn shown(&self) -> toml::Value {
         let mut table = toml::Table::new();

@@ -10,7 +10,8 @@ use axum::middleware::from_fn_with_state;
 use hl7_mllp::ServerSummary;
 use hl7_mllp::server::{Plain, serve_on};
 use medsynapse_broker::{
-    Broker, BrokerConfig, Clock, Faults, FaultyHandler, FaultyUpgrade, MllpHandler, SystemClock,
+    Broker, BrokerConfig, Clock, Faults, FaultyHandler, FaultyUpgrade, Lanes, MllpHandler,
+    SystemClock,
 };
 use medsynapse_http::{
     Access, AllowedHosts, ApiKeys, App, Connections, Gateway, Guard, Limits, Login, Trail,
@@ -68,20 +69,13 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         recorder: modalities.recorder(),
     };
 
+    let stop = CancellationToken::new();
+    let config = &demo::with_ris(config, options.demo.is_some(), &stop).await?;
     let store = open(config)?;
     let data_dir = data_dir(config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let settings = BrokerConfig {
-        profile: config.profile.clone(),
-        destinations: config
-            .destinations
-            .iter()
-            .map(|settings| settings.destination.clone())
-            .collect(),
-        ..BrokerConfig::default()
-    };
-    let broker =
-        Broker::start(store.clone(), settings, clock.clone()).context("starting the broker")?;
+    let broker = Broker::start(store.clone(), broker_config(config), clock.clone())
+        .context("starting the broker")?;
     if let Some(count) = options.demo {
         tokio::select! {
             filled = demo::fill(&broker, count, clock.as_ref()) => filled?,
@@ -92,7 +86,6 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         }
     }
 
-    let stop = CancellationToken::new();
     let faults = config.faults.start()?;
     let retention = retention::start(store, config.retention_days, &clock, &stop);
     let lanes = outgoing::start(&config.destinations, &broker, &clock, &stop)?;
@@ -107,6 +100,7 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         metrics: Some(metrics.page(&broker, &faults)),
         faults: Some(faults.clone()),
         stop: told.clone(),
+        lanes: lanes.lanes(),
         ..gateway(config, &broker, clock, &ports, keys, access)
     };
     let connections = app.connections.clone();
@@ -157,6 +151,18 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         }
     }
     reason.into_result()
+}
+
+fn broker_config(config: &Config) -> BrokerConfig {
+    BrokerConfig {
+        profile: config.profile.clone(),
+        destinations: config
+            .destinations
+            .iter()
+            .map(|settings| settings.destination.clone())
+            .collect(),
+        ..BrokerConfig::default()
+    }
 }
 
 /// Says where everything is, once all of it is open.
@@ -276,47 +282,37 @@ impl Gates {
     }
 }
 
-/// Logs browsers in where others can reach the pages.
-fn login(app: &App, ports: &Ports, config: &Config, tls: bool) -> Option<Login> {
-    let beyond = !ports.web.ip().is_loopback();
-    let open = config.insecure && app.api_keys.is_empty();
+/// Logs browsers in where there are keys, or others can reach the pages. Keys may come while it runs.
+fn login(app: &App, ports: &Ports, config: &Config, tls: bool) -> Login {
     let random = || {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).ok().map(|()| bytes)
     };
-    (beyond && !open).then(|| {
-        let (keys, rates) = (app.api_keys.clone(), Arc::clone(&app.access.rates));
-        Login::new(keys, rates, Arc::new(random), tls)
-    })
+    let (keys, rates) = (app.api_keys.clone(), Arc::clone(&app.access.rates));
+    let login = Login::new(keys, rates, Arc::new(random), tls);
+    if is_closed(ports, config.insecure) {
+        login.always()
+    } else {
+        login
+    }
 }
 
-/// The pages, written down in the audit trail; where others can reach them they want a login, or
-/// a key: in a header, or as the password of any name.
-fn guarded(
-    pages: WebApp,
-    app: &App,
-    ports: &Ports,
-    insecure: bool,
-    login: Option<Login>,
-) -> axum::Router {
-    let beyond = !ports.web.ip().is_loopback();
-    let closed = beyond && !insecure;
-    let keys = if beyond {
-        app.api_keys.clone()
-    } else {
-        ApiKeys::default()
-    };
+/// Whether the pages are shut even while there is no key: others can reach them.
+fn is_closed(ports: &Ports, insecure: bool) -> bool {
+    !ports.web.ip().is_loopback() && !insecure
+}
+
+/// The pages, written down in the audit trail. Where there are keys they want a login, or a key:
+/// in a header, or as the password of any name.
+fn guarded(pages: WebApp, app: &App, ports: &Ports, insecure: bool, login: Login) -> axum::Router {
     let access = Access {
         tokens: None,
         basic: true,
-        closed,
+        closed: is_closed(ports, insecure),
         ..app.access.clone()
     };
-    let mut guard = Guard::by_method(keys, access, Arc::clone(&app.clock));
-    if let Some(login) = login {
-        guard = guard.with_login(login);
-    }
-    let guard = Arc::new(guard);
+    let guard = Guard::by_method(app.api_keys.clone(), access, Arc::clone(&app.clock));
+    let guard = Arc::new(guard.with_login(login));
     medsynapse_web::router(pages)
         .layer(from_fn_with_state(Arc::clone(&guard), Guard::check))
         .layer(from_fn_with_state(guard, Guard::write_down))
@@ -352,6 +348,7 @@ fn gateway(
         metrics: None,
         gateway: Gateway::new(config.gateway.settings(ports.mllp), started),
         connections: Connections::default(),
+        lanes: Lanes::default(),
         faults: None,
         stop: watch::channel(false).1,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -359,19 +356,15 @@ fn gateway(
 }
 
 /// The web pages, beside the gateway.
-fn pages(
-    app: &App,
-    told: watch::Receiver<bool>,
-    modalities: Modalities,
-    login: Option<Login>,
-) -> WebApp {
+fn pages(app: &App, told: watch::Receiver<bool>, modalities: Modalities, login: Login) -> WebApp {
     WebApp {
         broker: Arc::clone(&app.broker),
         clock: Arc::clone(&app.clock),
         modalities: Some(modalities),
         connections: app.connections.clone(),
+        lanes: app.lanes.clone(),
         faults: app.faults.clone(),
-        login,
+        login: Some(login),
         hosts: app.hosts.clone(),
         mllp_address: app.mllp_address.clone(),
         rest_url: app.rest_url.clone(),

@@ -289,6 +289,11 @@ impl Broker {
         &self.store
     }
 
+    /// Tells the time.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     /// How messages are read and answered.
     pub fn profile(&self) -> &Profile {
         &self.profile

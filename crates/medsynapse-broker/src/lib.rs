@@ -20,5 +20,5 @@ pub use faults::{
 pub use intake::Queue;
 pub use medsynapse_store::{Event, EventKind};
 pub use mllp::MllpHandler;
-pub use outbox::{LaneConfig, LanePhase, LaneSource, LaneStatus, Outbox, Pulse};
+pub use outbox::{LaneConfig, LanePhase, LaneSource, LaneStatus, Lanes, Outbox, Pulse};
 pub use replay::{Replayed, replay};

@@ -4,6 +4,7 @@ mod lane;
 mod source;
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -90,6 +91,48 @@ pub enum LanePhase {
     Stopped,
 }
 
+impl LanePhase {
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Sending { .. } => "sending",
+            Self::Waiting { .. } => "waiting",
+            Self::Blocked => "blocked",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// What the lanes of a broker are doing, for others to look at. Empty by default.
+#[derive(Debug, Clone, Default)]
+pub struct Lanes(Vec<watch::Receiver<LaneStatus>>);
+
+impl Lanes {
+    /// What each lane is doing.
+    pub fn status(&self) -> Vec<LaneStatus> {
+        self.0.iter().map(|lane| lane.borrow().clone()).collect()
+    }
+
+    /// Waits until one of them does something else; for ever, where there is none left.
+    pub async fn changed(&mut self) {
+        self.0.retain(|lane| lane.has_changed().is_ok());
+        let changes = self.0.iter_mut().map(|lane| Box::pin(lane.changed()));
+        let mut changes: Vec<_> = changes.collect();
+        std::future::poll_fn(|context| {
+            let mut ready = changes
+                .iter_mut()
+                .map(|change| change.as_mut().poll(context));
+            if ready.any(|poll| poll.is_ready()) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+}
+
 /// The lanes of a broker.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -129,7 +172,12 @@ impl Outbox {
         lanes.map(|(status, _)| status.borrow().clone()).collect()
     }
 
-    /// The same, for others to look at and to wait on.
+    /// The same, for others to look at.
+    pub fn lanes(&self) -> Lanes {
+        Lanes(self.watch())
+    }
+
+    /// The same, one by one, to wait on.
     pub fn watch(&self) -> Vec<watch::Receiver<LaneStatus>> {
         self.lanes
             .iter()

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use medsynapse_broker::{Broker, Clock, Faults};
+use medsynapse_broker::{Broker, Clock, Faults, Lanes};
 
 use tokio::sync::watch;
 
@@ -35,6 +35,8 @@ pub struct App {
     pub gateway: Gateway,
     /// The MLLP connections that are open.
     pub connections: Connections,
+    /// What the lanes of the outbox are doing.
+    pub lanes: Lanes,
     /// The faults that can be made, if any.
     pub faults: Option<Faults>,
     /// Becomes true when the server goes down: clients that listen are let go.

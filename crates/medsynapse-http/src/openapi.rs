@@ -54,6 +54,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(messages::ack))
         .routes(routes!(messages::resend))
         .routes(routes!(outbox::outbox))
+        .routes(routes!(outbox::lanes))
         .routes(routes!(outbox::entry))
         .routes(routes!(outbox::command))
         .routes(routes!(events::events))

@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
+use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use medsynapse_broker::{FaultPlan, Faults};
+use medsynapse_worklist::live::{Caller, Live};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -30,6 +31,8 @@ pub struct Connection {
     pub peer: String,
     /// Since when it is open.
     pub opened_at: DateTime<Utc>,
+    /// How many messages came over it.
+    pub messages: u64,
 }
 
 impl fmt::Debug for Connections {
@@ -45,7 +48,26 @@ impl Connections {
 
     /// One was opened.
     pub fn opened(&self, id: u64, peer: String, opened_at: DateTime<Utc>) {
-        self.with(|open| open.insert(id, Connection { peer, opened_at }));
+        let messages = 0;
+        self.with(|open| {
+            open.insert(
+                id,
+                Connection {
+                    peer,
+                    opened_at,
+                    messages,
+                },
+            )
+        });
+    }
+
+    /// A message came over one.
+    pub fn received(&self, id: u64) {
+        self.with(|open| {
+            if let Some(connection) = open.get_mut(&id) {
+                connection.messages += 1;
+            }
+        });
     }
 
     /// Those that are open, each with its number, the oldest first.
@@ -62,22 +84,54 @@ impl Connections {
     }
 }
 
-/// The MLLP connections that are open.
+/// The connections that are open: those over MLLP, then the associations of modalities.
+/// `callers` are all AE titles that called since the server began, with what they did.
 #[utoipa::path(get, path = "/api/v1/connections", tag = "operations",
     security(("apiKey" = ["read"])), responses((status = 200, body = Value)))]
-pub(crate) async fn connections(State(app): State<Arc<App>>) -> Json<Value> {
-    let items = app.connections.with(|open| {
+pub(crate) async fn connections(
+    State(app): State<Arc<App>>,
+    live: Option<Extension<Arc<Live>>>,
+) -> Json<Value> {
+    let mut items = app.connections.with(|open| {
         let entry = |(id, connection): (&u64, &Connection)| {
             json!({
                 "id": id,
                 "protocol": "mllp",
                 "peer": connection.peer,
                 "openedAt": rfc3339(connection.opened_at),
+                "messages": connection.messages,
             })
         };
         open.iter().map(entry).collect::<Vec<_>>()
     });
-    Json(json!({ "items": items, "next": null }))
+    let callers = live.map(|Extension(live)| live.callers());
+    let callers = callers.unwrap_or_default();
+    for caller in &callers {
+        items.extend(caller.open.iter().map(|(peer, opened_at)| {
+            json!({
+                "protocol": "dicom",
+                "peer": peer,
+                "aeTitle": caller.ae_title,
+                "openedAt": rfc3339(*opened_at),
+            })
+        }));
+    }
+    let callers: Vec<Value> = callers.iter().map(caller_json).collect();
+    Json(json!({ "items": items, "next": null, "callers": callers }))
+}
+
+fn caller_json(caller: &Caller) -> Value {
+    json!({
+        "aeTitle": caller.ae_title,
+        "open": caller.open.len(),
+        "associations": caller.associations,
+        "refused": caller.refused,
+        "lastRefusal": caller.last_refusal,
+        "queries": caller.queries,
+        "items": caller.items,
+        "procedures": caller.procedures,
+        "lastAt": rfc3339(caller.last_at),
+    })
 }
 
 /// A part of a list.

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use medsynapse_broker::{Broker, BrokerConfig, Origin, SystemClock};
+use medsynapse_broker::{Broker, BrokerConfig, Lanes, Origin, SystemClock};
 use medsynapse_http::{AllowedHosts, Connections};
 use medsynapse_store::{SqliteStore, Transport};
 use medsynapse_web::{WebApp, WebLimits, router};
@@ -145,6 +145,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         clock,
         modalities: None,
         connections: Connections::default(),
+        lanes: Lanes::default(),
         faults: None,
         login: None,
         hosts: AllowedHosts::default(),

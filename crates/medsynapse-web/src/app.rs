@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use medsynapse_broker::{Broker, Clock, Faults};
+use medsynapse_broker::{Broker, Clock, Faults, Lanes};
 use medsynapse_http::{AllowedHosts, Connections, Login};
 use medsynapse_worklist::live::Live;
 use medsynapse_worklist::scp::ScpConfig;
@@ -20,9 +20,11 @@ pub struct WebApp {
     pub modalities: Option<Modalities>,
     /// The MLLP connections that are open.
     pub connections: Connections,
+    /// What the lanes of the outbox are doing.
+    pub lanes: Lanes,
     /// The faults that can be made; `None`: none can.
     pub faults: Option<Faults>,
-    /// Logs browsers in; `None`: everybody is let in, or nobody by a form.
+    /// Logs browsers in while there are keys; `None`: everybody is let in, or nobody by a form.
     pub login: Option<Login>,
     /// By which names the pages may be called.
     pub hosts: AllowedHosts,
@@ -112,7 +114,7 @@ impl Frame {
             mllp_address: app.mllp_address.clone(),
             rest_url: app.rest_url.trim_end_matches('/').to_owned(),
             version: app.version.clone(),
-            login: app.login.is_some(),
+            login: app.login.as_ref().is_some_and(Login::is_wanted),
         }
     }
 

@@ -10,12 +10,16 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Form};
-use medsynapse_broker::{FaultPlan, Faults};
-use medsynapse_http::{Caller, Scope};
+use medsynapse_broker::{Clock, FaultPlan, Faults};
+use medsynapse_http::Scope;
+use medsynapse_worklist::live::Caller;
 use serde::Deserialize;
 
-use crate::app::{Frame, Shared};
-use crate::error_page::{error_page, render};
+use crate::address::Address;
+use crate::app::{Frame, Modalities, Shared};
+use crate::error_page::{error_page, render, unavailable};
+use crate::lane::{LaneView, lanes};
+use crate::reading::read;
 use crate::wall::{Wall, grouped};
 
 /// Most connections that are shown.
@@ -38,6 +42,8 @@ struct ConnectionsPage {
     frame: Frame,
     peers: Vec<Peer>,
     more: usize,
+    modalities: Option<ModalitiesView>,
+    lanes: Vec<LaneView>,
     faults: Option<FaultsView>,
     said: Option<(&'static str, &'static str)>,
 }
@@ -45,8 +51,32 @@ struct ConnectionsPage {
 struct Peer {
     number: u64,
     from: String,
+    messages_from: String,
     since: Wall,
     lasts: String,
+    messages: String,
+}
+
+/// Who called the DICOM service.
+struct ModalitiesView {
+    title: String,
+    address: Option<String>,
+    open: usize,
+    callers: Vec<CallerView>,
+}
+
+/// A modality and what it did.
+struct CallerView {
+    ae_title: String,
+    worklist: String,
+    open: Vec<(String, String)>,
+    associations: String,
+    queries: String,
+    items: String,
+    procedures: String,
+    refused: String,
+    refusal: &'static str,
+    last: Wall,
 }
 
 struct FaultsView {
@@ -74,20 +104,37 @@ pub(crate) async fn connections(
     State(shared): State<Arc<Shared>>,
     after: Result<Query<After>, QueryRejection>,
 ) -> Response {
+    let found = read(
+        shared.app.broker.store(),
+        medsynapse_store::Store::queue_depths,
+    );
+    let Some(depths) = found.await else {
+        return unavailable(&shared);
+    };
     let clock = shared.app.clock.as_ref();
     let open = shared.app.connections.open();
     let now = clock.now();
     let peer = |(number, one): &(u64, medsynapse_http::Connection)| Peer {
         number: *number,
         from: one.peer.clone(),
+        messages_from: Address::to("/")
+            .with("q", &format!("peer:{}", one.peer))
+            .done(),
         since: Wall::of(one.opened_at, clock),
         lasts: lasts((now - one.opened_at).num_seconds()),
+        messages: grouped(one.messages),
     };
     let outcome = after.map(|Query(after)| after.outcome).unwrap_or_default();
     render(&ConnectionsPage {
         frame: Frame::of(&shared.app),
         peers: open.iter().take(SHOWN_MAX).map(peer).collect(),
         more: open.len().saturating_sub(SHOWN_MAX),
+        modalities: shared
+            .app
+            .modalities
+            .as_ref()
+            .map(|served| modalities(served, clock)),
+        lanes: lanes(&shared, depths),
         faults: shared.app.faults.as_ref().map(faults_view),
         said: match outcome.as_str() {
             "on" => Some(("From now on answers are wrong on purpose.", "warn")),
@@ -95,6 +142,36 @@ pub(crate) async fn connections(
             _ => None,
         },
     })
+}
+
+fn modalities(served: &Modalities, clock: &dyn Clock) -> ModalitiesView {
+    let now = clock.now();
+    let mut callers = served.live.callers();
+    callers.sort_by_key(|caller| (caller.open.is_empty(), std::cmp::Reverse(caller.last_at)));
+    let view = |caller: &Caller| CallerView {
+        worklist: Address::to("/worklist")
+            .with("aet", &caller.ae_title)
+            .done(),
+        ae_title: caller.ae_title.clone(),
+        open: caller
+            .open
+            .iter()
+            .map(|(peer, since)| (peer.clone(), lasts((now - *since).num_seconds())))
+            .collect(),
+        associations: grouped(caller.associations),
+        queries: grouped(caller.queries),
+        items: grouped(caller.items),
+        procedures: grouped(caller.procedures),
+        refused: grouped(caller.refused),
+        refusal: caller.last_refusal,
+        last: Wall::of(caller.last_at, clock),
+    };
+    ModalitiesView {
+        title: served.service.access.ae_title.clone(),
+        address: served.address.clone(),
+        open: callers.iter().map(|caller| caller.open.len()).sum(),
+        callers: callers.iter().map(view).collect(),
+    }
 }
 
 /// How long something lasts, in its largest units.
@@ -137,7 +214,7 @@ fn faults_view(faults: &Faults) -> FaultsView {
 /// Throws the switch.
 pub(crate) async fn faults(
     State(shared): State<Arc<Shared>>,
-    caller: Option<Extension<Caller>>,
+    caller: Option<Extension<medsynapse_http::Caller>>,
     form: Result<Form<BTreeMap<String, String>>, FormRejection>,
 ) -> Response {
     let nothing = |status, text| error_page(&shared, status, "Nothing was changed", text);

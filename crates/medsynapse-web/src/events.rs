@@ -1,5 +1,6 @@
-//! `GET /events`: tells pages that messages came in, and that connections changed.
+//! `GET /events`: tells pages that messages came in, and that something else changed.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use medsynapse_broker::EventKind;
+use medsynapse_broker::{EventKind, Lanes};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -25,9 +26,10 @@ pub(crate) async fn events(State(shared): State<Arc<Shared>>) -> Response {
     };
     let listener = Listener {
         events: shared.app.broker.subscribe(),
+        lanes: shared.app.lanes.clone(),
         stop: shared.app.stop.clone(),
         greeted: false,
-        links: false,
+        pending: Vec::new(),
         _place: place,
     };
     let stream = stream::unfold(listener, |mut listener| async move {
@@ -41,10 +43,11 @@ pub(crate) async fn events(State(shared): State<Arc<Shared>>) -> Response {
 
 struct Listener {
     events: Receiver<medsynapse_broker::Event>,
+    lanes: Lanes,
     stop: watch::Receiver<bool>,
     greeted: bool,
-    /// What is still to be said of the last news.
-    links: bool,
+    /// What is still to be said of the last news: what changed.
+    pending: Vec<&'static str>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -53,8 +56,8 @@ struct Listener {
 struct News {
     count: u64,
     last_id: i64,
-    /// Connections were opened or closed.
-    links: bool,
+    /// What else changed: `connections`, `dicom`, `orders`, `outbox`.
+    changed: BTreeSet<&'static str>,
     lagged: bool,
 }
 
@@ -66,9 +69,19 @@ impl News {
                 self.last_id = self.last_id.max(*message_id);
             }
             EventKind::ConnectionOpened { .. } | EventKind::ConnectionClosed { .. } => {
-                self.links = true;
+                self.changed.insert("connections");
             }
-            _ => {}
+            EventKind::Dicom { .. } => {
+                self.changed.insert("dicom");
+            }
+            EventKind::MessageSent { .. } => {
+                self.changed.insert("outbox");
+            }
+            EventKind::Report { .. } => self.changed.extend(["orders", "outbox"]),
+            // Orders, patients, procedure steps, and what will be told one day.
+            _ => {
+                self.changed.insert("orders");
+            }
         }
     }
 }
@@ -85,11 +98,11 @@ impl Listener {
             );
         }
         loop {
-            if std::mem::take(&mut self.links) {
-                return Some(Event::default().event("connections").data("{}"));
+            if let Some(name) = self.pending.pop() {
+                return Some(Event::default().event(name).data("{}"));
             }
             let news = self.gather().await?;
-            self.links = news.links;
+            self.pending.extend(news.changed);
             if news.lagged {
                 // More came in than was kept for this page: it has to look for itself.
                 return Some(Event::default().event("lagged").data("{}"));
@@ -106,6 +119,9 @@ impl Listener {
         let mut news = News::default();
         tokio::select! {
             () = stopped(&mut self.stop) => return None,
+            () = self.lanes.changed() => {
+                news.changed.insert("outbox");
+            }
             event = self.events.recv() => match event {
                 Ok(event) => news.add(&event.kind),
                 Err(RecvError::Lagged(_)) => news.lagged = true,

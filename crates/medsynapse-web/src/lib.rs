@@ -17,6 +17,7 @@ mod filter;
 mod generate;
 mod headers;
 mod history;
+mod lane;
 mod line;
 mod list;
 mod login;

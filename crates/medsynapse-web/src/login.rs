@@ -1,4 +1,4 @@
-//! `GET` and `POST /login`, `POST /logout`: who may see the pages where others can reach them.
+//! `GET` and `POST /login`, `POST /logout`: who may see the pages where there are keys.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use axum::http::header::{RETRY_AFTER, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Form};
-use medsynapse_http::LoginError;
+use medsynapse_http::{Login, LoginError};
 use serde::Deserialize;
 
 use crate::app::{Frame, Shared};
@@ -44,7 +44,7 @@ pub(crate) async fn form(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
     let next = asked.map(|Query(asked)| asked.next).unwrap_or_default();
-    if shared.app.login.is_none() {
+    if !shared.app.login.as_ref().is_some_and(Login::is_wanted) {
         // Nobody has to log in here.
         return Redirect::to(own(&next)).into_response();
     }

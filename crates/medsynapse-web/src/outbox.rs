@@ -9,18 +9,17 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use medsynapse::StudyStatus;
 use medsynapse_broker::Clock;
-use medsynapse_store::{
-    DeliveryOutcome, OutboxItem, OutboxQuery, OutboxState, Paging, QueueDepth, Slice, Try,
-};
+use medsynapse_store::{DeliveryOutcome, OutboxItem, OutboxQuery, OutboxState, Paging, Slice, Try};
 use serde::Deserialize;
 
 use crate::act;
 use crate::address::{self, Address};
 use crate::app::{Frame, Shared};
 use crate::error_page::{error_page, render, unavailable};
+use crate::lane::{LaneView, lanes};
 use crate::line::{Line, lines};
 use crate::reading::read;
-use crate::wall::{Wall, grouped};
+use crate::wall::Wall;
 
 #[derive(Debug, Default, Clone, Deserialize)]
 pub(crate) struct Asked {
@@ -37,22 +36,11 @@ pub(crate) struct Asked {
 struct OutboxPage {
     frame: Frame,
     asked: Asked,
-    lanes: Vec<Lane>,
+    lanes: Vec<LaneView>,
     states: Vec<&'static str>,
     rows: Vec<ItemRow>,
     first: bool,
     older: Option<String>,
-}
-
-/// A destination and its queue.
-struct Lane {
-    name: String,
-    address: String,
-    queued: String,
-    since: Option<Wall>,
-    held: String,
-    refused: String,
-    tone: &'static str,
 }
 
 /// A message of the outbox in a list.
@@ -181,39 +169,6 @@ pub(crate) async fn outbox(
         older: next.map(|id| asked.address(Some(id))),
         asked,
     })
-}
-
-/// Every destination that is configured or has messages.
-fn lanes(shared: &Shared, depths: Vec<QueueDepth>) -> Vec<Lane> {
-    let mut all = depths;
-    for destination in shared.app.broker.destinations() {
-        if !all
-            .iter()
-            .any(|depth| depth.destination == destination.name)
-        {
-            all.push(QueueDepth {
-                destination: destination.name.clone(),
-                ..QueueDepth::default()
-            });
-        }
-    }
-    let clock = shared.app.clock.as_ref();
-    let lane = |depth: QueueDepth| Lane {
-        address: Address::to("/outbox")
-            .with("destination", &depth.destination)
-            .done(),
-        name: depth.destination,
-        queued: grouped(depth.queued),
-        since: depth.oldest_queued_at.map(|at| Wall::of(at, clock)),
-        held: grouped(depth.held),
-        refused: grouped(depth.refused),
-        tone: match (depth.refused, depth.queued) {
-            (0, 0) => "ok",
-            (0, _) => "warn",
-            _ => "bad",
-        },
-    };
-    all.into_iter().map(lane).collect()
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,5 +1,6 @@
 //! [`Live`]: the worklist over the broker's orders, kept up to date by its log of events.
 
+mod callers;
 mod department;
 mod studies;
 
@@ -19,6 +20,7 @@ use crate::query::Query;
 use crate::scp::{FindError, Unavailable};
 use crate::view::View;
 
+pub use callers::{Caller, Seen};
 pub use department::LiveDepartment;
 pub use studies::StudyCount;
 
@@ -58,6 +60,7 @@ pub struct Live {
     workflow: WorkflowSettings,
     caught: Mutex<Caught>,
     studies: studies::Studies,
+    callers: callers::Callers,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +83,7 @@ impl Live {
             workflow,
             caught: Mutex::default(),
             studies: studies::Studies::default(),
+            callers: callers::Callers::default(),
         })
     }
 
@@ -191,6 +195,16 @@ impl Live {
             None => board.remove(accession_number.as_str()),
         }
         Ok(open)
+    }
+
+    /// Who called the DICOM service since this process began, by AE title; at most some hundred.
+    pub fn callers(&self) -> Vec<Caller> {
+        self.callers.list()
+    }
+
+    /// When a modality was first and last given an order, since this process began.
+    pub fn seen(&self, accession_number: &str) -> Option<Seen> {
+        self.callers.seen(accession_number)
     }
 
     /// Reads all open orders, so that the first query need not. Blocks.

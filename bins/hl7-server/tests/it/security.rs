@@ -304,6 +304,41 @@ async fn a_bind_that_others_can_reach_needs_a_key_and_the_pages_ask_for_it() {
 }
 
 #[tokio::test]
+async fn on_this_machine_too_the_pages_ask_for_a_key_as_soon_as_there_is_one() {
+    let directory = TempDir::new().unwrap();
+    let data = directory.path();
+    let server = Server::start(data, &[]);
+    let browser = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let page = async |path: &str| {
+        let asked = browser.get(format!("{}{path}", server.web));
+        asked.header("accept", "text/html").send().await.unwrap()
+    };
+    let open = page("/orders").await;
+    assert_eq!(open.status(), 200);
+    assert!(!open.text().await.unwrap().contains("Log out"));
+    assert_eq!(page("/login").await.status(), 303);
+    let (_, secret, _) = tool(data, &["keys", "add", "desk", "--scopes", "read"]);
+    until("closed", async || page("/orders").await.status() == 303).await;
+    assert_eq!(
+        page("/orders").await.headers()["location"],
+        "/login?next=%2Forders"
+    );
+    assert_eq!(page("/login").await.status(), 200);
+    let counts = format!("{}/api/message-types", server.web);
+    assert_eq!(browser.get(&counts).send().await.unwrap().status(), 401);
+    let by_key = browser.get(&counts).header("x-api-key", secret.trim());
+    assert_eq!(by_key.send().await.unwrap().status(), 200);
+    // A server that starts with keys is closed from the first request on.
+    drop(server);
+    let server = Server::start(data, &[]);
+    let asked = browser.get(&server.web).header("accept", "text/html");
+    assert_eq!(asked.send().await.unwrap().status(), 303);
+}
+
+#[tokio::test]
 async fn a_browser_logs_in_once_and_shows_no_key_again() {
     let directory = TempDir::new().unwrap();
     let data = directory.path();

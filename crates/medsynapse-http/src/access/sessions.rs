@@ -37,6 +37,7 @@ pub struct Login {
     rates: Arc<Rates>,
     random: Arc<Random>,
     secure: bool,
+    always: bool,
     open: Arc<Mutex<HashMap<[u8; 32], Session>>>,
 }
 
@@ -76,8 +77,21 @@ impl Login {
             rates,
             random,
             secure,
+            always: false,
             open: Arc::default(),
         }
+    }
+
+    /// Wants a login even while there is no key.
+    #[must_use]
+    pub fn always(mut self) -> Self {
+        self.always = true;
+        self
+    }
+
+    /// Whether somebody has to log in now.
+    pub fn is_wanted(&self) -> bool {
+        self.always || !self.keys.is_empty()
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut HashMap<[u8; 32], Session>) -> T) -> T {

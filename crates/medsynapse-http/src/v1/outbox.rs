@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::{Extension, Json};
+use medsynapse_broker::LanePhase;
 use medsynapse_store::{ActionKind, OutboxCommand, OutboxItem, OutboxQuery, OutboxState, Try};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -79,6 +80,47 @@ pub(crate) async fn outbox(
         found.items.iter().map(shown).collect(),
         found.next,
     )))
+}
+
+/// What each destination is doing: whether its lane is idle, sends, or waits to try again, and
+/// what waits for it. `phase` is `idle`, `sending`, `waiting`, `blocked` or `stopped`; a
+/// destination that is no longer configured has none.
+#[utoipa::path(get, path = "/api/v1/outbox/lanes", tag = "outbox",
+    security(("apiKey" = ["read"])), responses((status = 200, body = Value)))]
+pub(crate) async fn lanes(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
+    let depths = read(app.broker.store(), medsynapse_store::Store::queue_depths).await?;
+    let lanes = app.lanes.status();
+    let configured = app.broker.destinations().iter().map(|one| one.name.clone());
+    let mut names: Vec<String> = configured.collect();
+    for depth in &depths {
+        if !names.contains(&depth.destination) {
+            names.push(depth.destination.clone());
+        }
+    }
+    let items = names.into_iter().map(|name| {
+        let depth = depths.iter().find(|depth| depth.destination == name);
+        let depth = depth.cloned().unwrap_or_default();
+        let lane = lanes.iter().find(|lane| lane.destination == name);
+        let (message_id, until) = match lane.map(|lane| lane.phase) {
+            Some(LanePhase::Sending { message_id }) => (Some(message_id), None),
+            Some(LanePhase::Waiting { message_id, until }) => (Some(message_id), Some(until)),
+            _ => (None, None),
+        };
+        json!({
+            "destination": name,
+            "phase": lane.map(|lane| lane.phase.name()),
+            "messageId": message_id,
+            "nextTryAt": until.map(rfc3339),
+            "failures": lane.map_or(0, |lane| lane.failures),
+            "lastFailure": lane.and_then(|lane| lane.last_failure.clone()),
+            "alarm": lane.is_some_and(|lane| lane.alarm),
+            "queued": depth.queued,
+            "held": depth.held,
+            "refused": depth.refused,
+            "oldestQueuedAt": depth.oldest_queued_at.map(rfc3339),
+        })
+    });
+    Ok(Json(list(items.collect(), None::<i64>)))
 }
 
 /// One message of the outbox with its tries.

@@ -47,6 +47,7 @@ const ROUTES: &[(&str, &str, Open)] = &[
         To(Scope::Write),
     ),
     ("GET", "/api/v1/outbox", To(Scope::Read)),
+    ("GET", "/api/v1/outbox/lanes", To(Scope::Read)),
     ("GET", "/api/v1/outbox/{id}", To(Scope::Read)),
     ("POST", "/api/v1/outbox/{id}/{command}", To(Scope::Write)),
     ("GET", "/api/v1/patients", To(Scope::Read)),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use medsynapse_broker::{Broker, BrokerConfig, ManualClock};
+use medsynapse_broker::{Broker, BrokerConfig, Lanes, ManualClock};
 use medsynapse_http::{
     Access, AllowedHosts, ApiKeys, App, Connections, Gateway, GatewaySettings, Limits, router,
 };
@@ -63,6 +63,7 @@ impl Bed {
             hosts: AllowedHosts::new(["pacs.example.org"]),
             gateway: Gateway::new(GatewaySettings::default(), now()),
             connections: Connections::default(),
+            lanes: Lanes::default(),
             faults: None,
             stop: tokio::sync::watch::channel(false).1,
             limits: Limits::default(),

@@ -320,6 +320,10 @@ async fn an_empty_outbox() {
         bed.get("/api/v1/outbox").await.json(),
         json!({"items": [], "next": null})
     );
+    assert_eq!(
+        bed.get("/api/v1/outbox/lanes").await.json(),
+        json!({"items": [], "next": null})
+    );
     assert_eq!(bed.get("/api/v1/outbox/1").await.error().0, 404);
     assert_eq!(bed.get("/api/v1/outbox?state=x").await.error().0, 400);
     for command in ["retry", "hold", "cancel", "explode"] {

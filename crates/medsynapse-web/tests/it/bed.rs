@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chrono::DateTime;
-use medsynapse_broker::{Broker, BrokerConfig, Faults, ManualClock, MllpHandler, Origin};
+use hl7_mllp::client::TcpDialer;
+use medsynapse_broker::{
+    Broker, BrokerConfig, Faults, LaneConfig, Lanes, ManualClock, MllpHandler, Origin, Outbox,
+};
 use medsynapse_http::{AllowedHosts, Connections};
 use medsynapse_store::{Destination, SqliteStore, Transport};
 use medsynapse_web::{Modalities, WebApp, WebLimits, router};
@@ -23,6 +26,8 @@ pub(crate) struct Bed {
     pub(crate) broker: Arc<Broker>,
     pub(crate) connections: Connections,
     pub(crate) faults: Faults,
+    pub(crate) live: Arc<Live>,
+    pub(crate) lanes: Lanes,
     pub(crate) stop: watch::Sender<bool>,
     _directory: TempDir,
 }
@@ -58,6 +63,15 @@ impl Bed {
     }
 
     pub(crate) async fn with(limits: WebLimits) -> Self {
+        Self::over(limits, None).await
+    }
+
+    /// Sends what waits for the RIS to an address.
+    pub(crate) async fn with_ris(address: SocketAddr) -> Self {
+        Self::over(WebLimits::default(), Some(address)).await
+    }
+
+    async fn over(limits: WebLimits, ris: Option<SocketAddr>) -> Self {
         let directory = TempDir::new().unwrap();
         let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
         let now = DateTime::parse_from_rfc3339("2023-06-14T13:14:16Z")
@@ -81,13 +95,27 @@ impl Bed {
             Arc::new(hl7_mllp::NoObserver),
             CancellationToken::new(),
         ));
+        let mut outbox = Outbox::new();
+        if let Some(ris) = ris {
+            outbox.start(
+                Arc::clone(&broker),
+                TcpDialer::new(ris.to_string()),
+                LaneConfig::new("ris"),
+                clock.clone(),
+                CancellationToken::new(),
+            );
+        }
+        let lanes = outbox.lanes();
+        let modalities = modalities(&broker);
+        let live = Arc::clone(&modalities.live);
         let connections = Connections::default();
         let faults = Faults::new(1);
         let app = WebApp {
             broker: Arc::clone(&broker),
             clock,
-            modalities: Some(modalities(&broker)),
+            modalities: Some(modalities),
             connections: connections.clone(),
+            lanes: lanes.clone(),
             faults: Some(faults.clone()),
             login: None,
             hosts: AllowedHosts::default(),
@@ -104,6 +132,8 @@ impl Bed {
             broker,
             connections,
             faults,
+            live,
+            lanes,
             stop,
             _directory: directory,
         }

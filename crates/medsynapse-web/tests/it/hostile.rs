@@ -57,7 +57,7 @@ fn only_text(body: &str) {
         focusable viewBox d cx cy r x y width height rx alt tabindex hidden title aria-label role \
         action method for maxlength autocomplete spellcheck placeholder value aria-keyshortcuts \
         selected aria-pressed aria-describedby inputmode required autofocus min max step aria-current aria-labelledby data-last data-first-page data-id \
-        data-path data-copy datetime scope open ";
+        data-path data-copy data-live datetime scope open ";
     for (name, attributes) in tags(body) {
         let script = name == "script";
         for (attribute, value) in attributes {

@@ -238,7 +238,43 @@ impl Live {
         self.studies.list()
     }
 
+    /// Notes who calls, and what they are shown.
+    fn remember(&self, occurrence: &Occurrence) {
+        let now = self.broker.clock().now();
+        match occurrence {
+            Occurrence::Opened { peer, calling } => self.callers.note(calling, now, |caller| {
+                caller.associations += 1;
+                caller.open.push((peer.to_string(), now));
+            }),
+            Occurrence::Refused {
+                calling, refusal, ..
+            } => self.callers.note(calling, now, |caller| {
+                caller.refused += 1;
+                caller.last_refusal = refusal.as_str();
+            }),
+            Occurrence::Closed { peer, calling, .. } => {
+                let peer = peer.to_string();
+                self.callers.note(calling, now, |caller| {
+                    caller.open.retain(|(open, _)| *open != peer);
+                });
+            }
+            Occurrence::Query { calling, items, .. } => {
+                self.callers.note(calling, now, |caller| {
+                    caller.queries += 1;
+                    caller.items += items.len() as u64;
+                });
+                self.callers.saw(calling, items, now);
+            }
+            Occurrence::Procedure { calling, .. } => {
+                self.callers
+                    .note(calling, now, |caller| caller.procedures += 1);
+            }
+            Occurrence::Garbage { .. } | Occurrence::NoSuchStation { .. } => {}
+        }
+    }
+
     fn heard(&self, occurrence: &Occurrence) {
+        self.remember(occurrence);
         let publish = |name: &'static str, peer: &str, calling: &str, detail: String| {
             self.broker.publish(EventKind::Dicom {
                 name,
@@ -294,6 +330,7 @@ impl Live {
                 status,
             } => {
                 let keys = keys.join(" ");
+                let items = items.len();
                 tracing::info!(
                     calling,
                     keys,

@@ -186,8 +186,8 @@ pub enum Occurrence {
         calling: String,
         /// The keywords of the keys that restrict.
         keys: Vec<&'static str>,
-        /// How many items were sent.
-        items: usize,
+        /// The accession numbers of the items that were sent.
+        items: Vec<String>,
         /// The last status.
         status: u16,
     },

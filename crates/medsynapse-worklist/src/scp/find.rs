@@ -40,7 +40,7 @@ where
             department.heard(Occurrence::Query {
                 calling,
                 keys: Vec::new(),
-                items: 0,
+                items: Vec::new(),
                 status: answer.status,
             });
             return association.answer(&message, &answer, None).await;
@@ -77,15 +77,20 @@ where
                 sent: 0,
             };
             let last = sender.items(&found, context, view.charset).await?;
-            (sender.sent, last)
+            let sent = found.items.iter().take(sender.sent);
+            let sent = sent.map(|item| item.get(Element::AccessionNumber).to_owned());
+            (sent.collect(), last)
         }
         Err(FindError::TooMany(too_many)) => {
             let answer = Answer::status(status::OUT_OF_RESOURCES);
-            (0, answer.comment(&too_many.to_string()))
+            (Vec::new(), answer.comment(&too_many.to_string()))
         }
         Err(FindError::Unavailable(_)) => {
             let answer = Answer::status(status::UNABLE_TO_PROCESS);
-            (0, answer.comment("the broker cannot read its orders now"))
+            (
+                Vec::new(),
+                answer.comment("the broker cannot read its orders now"),
+            )
         }
     };
     department.heard(Occurrence::Query {
