@@ -36,6 +36,11 @@ use medsynapse_broker::{Clock as _, SystemClock};
 use crate::cli::{Cli, Command};
 use crate::config::Config;
 
+/// What one thread takes another one gives back, all day long: messages go from connections to the
+/// writer. The system's allocator makes them wait for each other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Wrong usage or configuration.
 const USAGE: u8 = 2;
 /// Failed while running.

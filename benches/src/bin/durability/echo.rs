@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
 use hl7_message::{AckCode, Message, Reply, Timestamp};
@@ -38,10 +39,17 @@ pub(crate) async fn start_echo() -> Result<SocketAddr> {
 pub(crate) async fn start_acknowledging() -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
+    acknowledge(listener, Arc::default());
+    Ok(address)
+}
+
+/// The same on a socket that listens already; counts.
+pub(crate) fn acknowledge(listener: TcpListener, count: Arc<AtomicUsize>) {
     let responder = Arc::new(medsynapse::Profile::default().responder);
     let now = Timestamp::from_date(2023, 6, 14).unwrap_or_else(|| unreachable!("a date"));
     let handler = handler_fn(move |request: Request| {
         let responder = Arc::clone(&responder);
+        count.fetch_add(1, Ordering::Relaxed);
         async move {
             let Ok(message) = Message::parse(&request.frame) else {
                 return Answer::Close;
@@ -59,5 +67,4 @@ pub(crate) async fn start_acknowledging() -> Result<SocketAddr> {
         Arc::new(NoObserver),
         CancellationToken::new(),
     ));
-    Ok(address)
 }

@@ -59,6 +59,11 @@ pub(crate) fn orders(name: &str, count: usize) -> Vec<Vec<u8>> {
     (0..count).map(order).collect()
 }
 
+/// The accession number of one of them.
+pub(crate) fn accession_number(name: &str, number: usize) -> String {
+    format!("{name}A{number}")
+}
+
 /// In microseconds.
 pub(crate) fn percentile(latencies: &[Duration], percent: f64) -> f64 {
     let mut sorted = latencies.to_vec();

@@ -3,6 +3,7 @@
 //! `cargo run --release -p medsynapse-benches --bin durability` builds the server and prints it.
 //! Everything is on this machine's loopback and in a temporary directory, and ends by itself.
 
+mod away;
 mod echo;
 mod load;
 mod rows;
@@ -38,7 +39,10 @@ struct Options {
     /// Stored messages over which a restart is measured; 0 leaves that out.
     #[arg(long, default_value_t = 1_000_000)]
     stored: usize,
-    /// Only these parts: durable, one, ack, open, idle, restart.
+    /// Messages that wait for a RIS that is away; 0 leaves that out.
+    #[arg(long, default_value_t = 100_000)]
+    away: usize,
+    /// Only these parts: durable, one, ack, open, idle, away, restart.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Where the databases are made; the disk is what is measured.
@@ -101,6 +105,9 @@ impl Bench {
         }
         if self.options.idle > 0 && self.wants("idle") {
             self.idle(&mut table)?;
+        }
+        if self.options.away > 0 && self.wants("away") {
+            self.away(&mut table)?;
         }
         if self.options.stored > 0 && self.wants("restart") {
             self.restart(&rows, &mut table)?;
@@ -311,6 +318,31 @@ impl Bench {
         Ok(())
     }
 
+    fn away(&self, table: &mut Table) -> Result<()> {
+        let messages = self.options.away;
+        eprintln!("{messages} messages for a RIS that is away");
+        let fresh = || self.fresh("away");
+        let away = self
+            .runtime
+            .block_on(away::run(&self.program, fresh, messages))?;
+        let [there, waiting] = away.resident.map(|bytes| count(bytes) / f64::from(1 << 20));
+        table.figure(
+            &format!("{messages} messages wait: memory above the same work with the RIS there"),
+            waiting - there,
+            "MiB",
+            Limit::AtMost(20.0, 20.0),
+            &format!("{waiting:.1} / {there:.1} MiB"),
+        );
+        table.figure(
+            "the RIS is back: messages a second, one after the other, each durable",
+            away.drained,
+            "msg/s",
+            Limit::AtLeast(500.0, 500.0),
+            "",
+        );
+        Ok(())
+    }
+
     fn restart(&self, rows: &Rows, table: &mut Table) -> Result<()> {
         let stored = self.options.stored;
         eprintln!("filling a database with {stored} messages");
@@ -318,7 +350,7 @@ impl Bench {
         rows.fill(&data, stored)?;
         let mut slowest = Duration::ZERO;
         for _ in 0..self.options.rounds {
-            let (server, took) = Server::start_timed(&self.program, &data)?;
+            let (server, took) = Server::start_timed(&self.program, &data, "")?;
             slowest = slowest.max(took);
             // As a power cut leaves it.
             server.kill()?;

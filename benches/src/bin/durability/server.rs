@@ -14,6 +14,7 @@ const TICKS: u64 = 100;
 pub(crate) struct Server {
     child: Child,
     pub(crate) mllp: SocketAddr,
+    pub(crate) rest: SocketAddr,
 }
 
 /// Builds the server of this workspace and gives its path.
@@ -31,16 +32,21 @@ pub(crate) fn build() -> Result<PathBuf> {
 
 impl Server {
     pub(crate) fn start(program: &Path, data: &Path) -> Result<Self> {
-        Ok(Self::start_timed(program, data)?.0)
+        Ok(Self::start_timed(program, data, "")?.0)
+    }
+
+    /// With more configuration.
+    pub(crate) fn start_with(program: &Path, data: &Path, more: &str) -> Result<Self> {
+        Ok(Self::start_timed(program, data, more)?.0)
     }
 
     /// How long it took until it listened, too.
-    pub(crate) fn start_timed(program: &Path, data: &Path) -> Result<(Self, Duration)> {
+    pub(crate) fn start_timed(program: &Path, data: &Path, more: &str) -> Result<(Self, Duration)> {
         std::fs::create_dir_all(data)?;
         let config = data.join("bench.toml");
         std::fs::write(
             &config,
-            "[mllp]\nconnections_max = 20000\nconnections_per_address_max = 20000\n",
+            format!("[mllp]\nconnections_max = 20000\nconnections_per_address_max = 20000\n{more}"),
         )?;
         let start = Instant::now();
         let mut child = Command::new(program)
@@ -67,9 +73,12 @@ impl Server {
         BufReader::new(out).read_line(&mut line)?;
         let took = start.elapsed();
         let ports: serde_json::Value = serde_json::from_str(&line).context("its ports")?;
-        let mllp = ports.get("mllp").and_then(|port| port.as_str());
-        let mllp = mllp.context("its MLLP port")?.parse()?;
-        Ok((Self { child, mllp }, took))
+        let port = |name: &str| -> Result<SocketAddr> {
+            let port = ports.get(name).and_then(|port| port.as_str());
+            Ok(port.context("one of its ports")?.parse()?)
+        };
+        let (mllp, rest) = (port("mllp")?, port("rest")?);
+        Ok((Self { child, mllp, rest }, took))
     }
 
     /// Processor time so far.
