@@ -33,7 +33,7 @@ struct Job {
 }
 
 enum Entry {
-    Job(Box<Job>),
+    Job(Job),
     /// What waits behind this is still done; nothing more is taken.
     Close,
 }
@@ -143,12 +143,12 @@ impl Intake {
             .await
             .map_err(|_| Closed)?;
         let (answer, outcome) = oneshot::channel();
-        let job = Box::new(Job {
+        let job = Job {
             work,
             queued: Instant::now(),
             answer,
             room,
-        });
+        };
         self.jobs.send(Entry::Job(job)).await.map_err(|_| Closed)?;
         Ok(outcome)
     }
@@ -209,7 +209,7 @@ impl<F: FnMut(&Work, &Done)> Writer<F> {
                     Entry::Close => self.queue.close(),
                     Entry::Job(job) => {
                         bytes += job.work.size();
-                        batch.push(*job);
+                        batch.push(job);
                     }
                 }
                 if batch.len() < BATCH_MESSAGES_MAX && bytes < BATCH_BYTES_MAX {

@@ -8,15 +8,11 @@ use crate::record::{Applied, Received};
 
 /// A piece of work for the writer.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all of it is messages; a box would cost each an allocation"
-)]
 pub enum Work {
     /// A message that came in.
-    Message(Received),
+    Message(Box<Received>),
     /// What a person or a modality did.
-    Action(Action),
+    Action(Box<Action>),
     /// What became of a message that was sent.
     Delivery(Delivery),
 }
@@ -34,13 +30,13 @@ impl Work {
 
 impl From<Received> for Work {
     fn from(received: Received) -> Self {
-        Self::Message(received)
+        Self::Message(Box::new(received))
     }
 }
 
 impl From<Action> for Work {
     fn from(action: Action) -> Self {
-        Self::Action(action)
+        Self::Action(Box::new(action))
     }
 }
 
