@@ -294,7 +294,9 @@ pub(crate) fn connect(path: &Path, read_only: bool) -> Result<Connection, StoreE
 
 /// Brings a database to this version.
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let runner = embedded::migrations::runner();
+    // One transaction for all steps and for the record of them: by itself each step and its
+    // record are two, and between them the database could not be opened any more.
+    let runner = embedded::migrations::runner().set_grouped(true);
     let known = runner.get_migrations();
     let known = known
         .iter()

@@ -28,7 +28,8 @@ use record::{Event, Record};
 
 const SENDERS: u32 = 8;
 const MESSAGES: u32 = 60;
-/// Moments at which the power is cut, and as many again right after an acknowledgement.
+/// Moments at which the power is cut, and as many again right after an acknowledgement; and each
+/// one at which a new database has come a step further.
 const CUTS: usize = 48;
 
 /// What runs under strace: a broker with several senders, each of which tells what was
@@ -172,6 +173,9 @@ fn cut_the_power(record: &Record, cuts: usize) -> Loss {
         .filter(|at| matches!(record.events[*at], Event::Told(_)))
         .collect();
     moments.extend((0..cuts).map(|_| tellings[dice.next_u64() as usize % tellings.len()]));
+    // While the database is made, whenever something new is on disk.
+    let first = tellings.first().copied().unwrap_or_default();
+    moments.extend((0..first).filter(|at| matches!(record.events[*at], Event::SyncEnds(_))));
     moments.sort_unstable();
     let mut loss = Loss::default();
     let mut disk = Disk::default();
