@@ -7,6 +7,7 @@ mod full;
 mod lifecycle;
 mod operations;
 mod outgoing;
+mod reference;
 mod rest;
 mod robust;
 mod security;
