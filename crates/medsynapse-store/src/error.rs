@@ -13,6 +13,20 @@ pub enum StoreError {
     /// more is taken.
     #[error("writing to disk failed, the store takes no more messages: {0}")]
     Broken(String),
+    /// What was said about the database cannot work.
+    #[error("{0}")]
+    Settings(String),
+    /// The database is away; the store tries again by itself, and nothing of what was asked is
+    /// kept.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(String),
+    /// The connection broke off while the database committed. Whether the work is on disk is not
+    /// known; a message that is sent again is answered as what it then is.
+    #[error("the database did not say whether it committed: {0}")]
+    Unknown(String),
+    /// Another server sends to this destination by now: what this one says of it does not count.
+    #[error("another server has taken over the destination")]
+    LaneLost,
     /// The disk is full; room makes it work again.
     #[error("the disk is full")]
     Full,

@@ -2,13 +2,19 @@
 
 mod access;
 mod action;
+#[cfg(feature = "contract")]
+#[expect(clippy::expect_used, reason = "a test suite ends in a panic")]
+pub mod contract;
 mod decide;
 mod error;
 mod event;
 mod outbox;
 mod outgoing;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod query;
 mod record;
+mod shared;
 mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -28,6 +34,8 @@ pub use error::StoreError;
 pub use event::{Event, EventKind, OrderChange, ReportChange};
 pub use outbox::{Next, OutboxEntry, OutboxItem, OutboxQuery, OutboxState, QueueDepth, Try};
 pub use outgoing::{DefaultCharset, Destination, Outgoing, OutgoingSettings, Source};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use query::{
     Direction, MessageOrder, MessageQuery, MessageSearch, OrderQuery, Page, Paging, PatientQuery,
     Peer, Slice, StepQuery,
@@ -37,6 +45,7 @@ pub use record::{
     OrderHistory, OrderRecord, PatientHistory, PatientRecord, ProcedureRecord, Received,
     ReportRecord, ScheduledStep, StoredMessage, Transport,
 };
+pub use shared::{Heard, Shared};
 pub use sqlite::{
     BackupSummary, Comparison, Difference, Log, LogEntry, LoggedAction, LoggedMessage, Purge,
     Purged, Rebuild, SqliteOptions, SqliteStore, backup,
@@ -144,4 +153,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// The id of the last event; 0 where nothing has happened.
     fn last_event(&self) -> Result<i64, StoreError>;
+
+    /// What several servers need that have one store at a time; `None` where this server has it
+    /// alone.
+    fn shared(&self) -> Option<&dyn Shared> {
+        None
+    }
 }

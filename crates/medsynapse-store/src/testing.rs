@@ -1,5 +1,8 @@
 //! [`Failing`]: a store that fails when it is told to, and [`reseal`], for tests.
 
+#[cfg(feature = "postgres")]
+mod cluster;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +15,9 @@ use crate::{
     PatientRecord, ProcedureRecord, QueueDepth, ReportRecord, ScheduledStep, Slice, StepQuery,
     Store, StoreError, StoredMessage, Work,
 };
+
+#[cfg(feature = "postgres")]
+pub use cluster::Cluster;
 
 /// Makes every checksum of the database in a data directory anew: for a test that changed rows
 /// by hand and means them to be so.
@@ -157,5 +163,9 @@ where
 
     fn last_event(&self) -> Result<i64, StoreError> {
         self.read("last_event")?.last_event()
+    }
+
+    fn shared(&self) -> Option<&dyn crate::Shared> {
+        self.store.shared()
     }
 }

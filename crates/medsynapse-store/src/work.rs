@@ -107,6 +107,9 @@ pub struct Delivery {
     pub reason: String,
     /// The answer as it came, if one came.
     pub answer: Option<Vec<u8>>,
+    /// The fence of the lane that it went through, where several servers have one store: it is
+    /// kept only while that is the last one.
+    pub fence: Option<i64>,
 }
 
 impl std::fmt::Debug for Delivery {

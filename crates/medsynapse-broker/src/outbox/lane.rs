@@ -161,6 +161,7 @@ impl<S: LaneSource, D: Dial> Lane<S, D> {
             outcome,
             reason,
             answer,
+            fence: None,
         };
         let commands = self.pulse.borrow().commands;
         if let Step::Stop = self.settle(delivery).await {

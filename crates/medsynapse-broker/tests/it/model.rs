@@ -395,6 +395,7 @@ impl Bench {
             outcome,
             reason: "test".into(),
             answer: None,
+            fence: None,
         };
         let settled = self.broker.settle(delivery).await.unwrap();
         assert_eq!(settled.tries, next.tries + 1);

@@ -181,6 +181,7 @@ impl Department {
             outcome,
             reason: code.into(),
             answer,
+            fence: None,
         };
         self.broker.settle(delivery).await.unwrap();
     }

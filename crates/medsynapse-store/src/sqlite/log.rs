@@ -212,6 +212,7 @@ impl Log {
                         .ok_or_else(|| odd(4, "delivery outcome"))?,
                     reason: row.get(5)?,
                     answer: row.get(6)?,
+                    fence: None,
                 })
             })?)
     }

@@ -109,6 +109,7 @@ async fn a_message_of_the_outbox_shows_its_tries_and_can_be_held() {
         outcome: DeliveryOutcome::Failed,
         reason: "no answer in time".into(),
         answer: None,
+        fence: None,
     };
     bed.broker.settle(delivery).await.unwrap();
     let page = bed.get(&format!("/outbox/{id}")).await.text();

@@ -1,0 +1,629 @@
+//! [`Desk`]: the rows that a batch works on, in memory, for the decisions.
+//!
+//! What the keys of a batch can touch is fetched in one go before anything is decided; what is
+//! missing on the way is fetched by itself. Later work of the batch sees what earlier work has
+//! written, and in the end each row is written once, as it is then.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use hl7_message::AckCode;
+use medsynapse::{AccessionNumber, Attribute, PatientId, Report};
+
+use super::filter::without_nul;
+use super::wanted::{Found, FoundAction, Identity, Wanted};
+use super::written::{
+    ActionOut, AnswerOut, CancelledOut, ChangeOut, DeliveryOut, Head, MessageOut, OutboxFull,
+    ReportOut, Written,
+};
+use crate::action::ActionOutcome;
+use crate::decide::{
+    ActionRow, ChangeRow, Entry, FirstAction, Known, MessageRow, Moved, OutboxRow, PatientRow,
+    ProcedureRow, Rows, Sender, Waiting,
+};
+use crate::error::StoreError;
+use crate::outbox::OutboxState;
+use crate::query::Direction;
+use crate::record::{Note, OrderRecord, ReportRecord};
+use crate::work::{Delivery, DeliveryOutcome};
+
+/// What is known of a Message Control ID of a sender.
+#[derive(Default)]
+struct Sent {
+    any: bool,
+    /// By digest: the first message, or that there is none.
+    by_digest: HashMap<[u8; 32], Option<(i64, AckCode, String)>>,
+}
+
+/// Where what is missing comes from.
+pub(super) type Fetch<'f> = &'f dyn Fn(&Wanted) -> Result<Found, StoreError>;
+
+/// The rows of one transaction.
+pub(super) struct Desk<'f> {
+    fetch: Fetch<'f>,
+    pub(super) head: Head,
+    sent: HashMap<[String; 3], Sent>,
+    pub(super) orders: HashMap<String, Option<OrderRecord>>,
+    /// The patients all of whose orders are here.
+    whole: HashSet<String>,
+    cancelled: HashMap<String, Option<String>>,
+    versions: HashMap<String, u32>,
+    reports: HashMap<String, Option<ReportRecord>>,
+    pub(super) patients: HashMap<String, Option<PatientRow>>,
+    actions: HashMap<String, Option<FoundAction>>,
+    pub(super) outbox: HashMap<i64, Option<OutboxFull>>,
+    pub(super) procedures: HashMap<String, Option<ProcedureRow>>,
+    /// The fence of each lane that something was sent through.
+    lanes: HashMap<String, i64>,
+    pub(super) written: Written,
+}
+
+fn text(text: &str) -> String {
+    without_nul(text).into_owned()
+}
+
+fn maybe(value: Option<&str>) -> Option<String> {
+    value.map(text)
+}
+
+fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Database(error.to_string()))
+}
+
+fn copy(row: &ProcedureRow) -> ProcedureRow {
+    ProcedureRow {
+        record: row.record.clone(),
+        created_by: row.created_by,
+        updated_by: row.updated_by,
+    }
+}
+
+impl<'f> Desk<'f> {
+    pub(super) fn new(head: Head, fetch: Fetch<'f>) -> Self {
+        Self {
+            fetch,
+            head,
+            sent: HashMap::new(),
+            orders: HashMap::new(),
+            whole: HashSet::new(),
+            cancelled: HashMap::new(),
+            versions: HashMap::new(),
+            reports: HashMap::new(),
+            patients: HashMap::new(),
+            actions: HashMap::new(),
+            outbox: HashMap::new(),
+            procedures: HashMap::new(),
+            lanes: HashMap::new(),
+            written: Written::default(),
+        }
+    }
+
+    /// Puts what was fetched on the desk. What is there already is newer.
+    pub(super) fn put(&mut self, wanted: &Wanted, found: Found) {
+        for (identity, first) in wanted.known.iter().zip(found.known) {
+            let sent = self.sent.entry(identity.key()).or_default();
+            sent.any |= first.is_some();
+            let same = first.and_then(|(same, first)| same.then_some(first));
+            sent.by_digest.entry(identity.digest).or_insert(same);
+        }
+        for record in found.orders {
+            let name = record.order.accession_number.as_str().to_owned();
+            self.orders.entry(name).or_insert(Some(record));
+        }
+        let nothing = |keys: &BTreeSet<String>| keys.iter().cloned().collect::<Vec<_>>();
+        for key in nothing(&wanted.orders) {
+            self.orders.entry(key).or_insert(None);
+        }
+        self.whole.extend(wanted.orders_of.iter().cloned());
+        for (key, uid) in found.cancelled {
+            self.cancelled.entry(key).or_insert(Some(uid));
+        }
+        for key in nothing(&wanted.cancelled) {
+            self.cancelled.entry(key).or_insert(None);
+        }
+        for (key, version) in found.versions {
+            self.versions.entry(key).or_insert(version);
+        }
+        for key in nothing(&wanted.versions) {
+            self.versions.entry(key).or_insert(0);
+        }
+        for record in found.reports {
+            let name = record.report.accession_number.as_str().to_owned();
+            self.reports.entry(name).or_insert(Some(record));
+        }
+        for key in nothing(&wanted.reports) {
+            self.reports.entry(key).or_insert(None);
+        }
+        for (key, row) in found.patients {
+            self.patients.entry(key).or_insert(Some(row));
+        }
+        for key in nothing(&wanted.patients) {
+            self.patients.entry(key).or_insert(None);
+        }
+        for (key, action) in found.actions {
+            self.actions.entry(key).or_insert(Some(action));
+        }
+        for key in nothing(&wanted.actions) {
+            self.actions.entry(key).or_insert(None);
+        }
+        for row in found.outbox {
+            self.outbox.entry(row.message_id).or_insert(Some(row));
+        }
+        for id in &wanted.outbox {
+            self.outbox.entry(*id).or_insert(None);
+        }
+        for row in found.procedures {
+            let uid = row.record.sop_instance_uid.clone();
+            self.procedures.entry(uid).or_insert(Some(row));
+        }
+        for key in nothing(&wanted.procedures) {
+            self.procedures.entry(key).or_insert(None);
+        }
+        self.lanes.extend(found.lanes);
+    }
+
+    /// Fetches what changes of the orders on the desk want besides: their patients.
+    pub(super) fn fetch_patients(&mut self) -> Result<(), StoreError> {
+        let ids = self.orders.values().flatten().filter_map(|record| {
+            let id = record.order.attributes.get(Attribute::PatientId)?;
+            (!self.patients.contains_key(id)).then(|| id.to_owned())
+        });
+        let patients: BTreeSet<String> = ids.collect();
+        if patients.is_empty() {
+            return Ok(());
+        }
+        self.fetch(|wanted| wanted.patients = patients)
+    }
+
+    /// Whether a delivery is told by the server that has the lane.
+    pub(super) fn may_settle(&mut self, delivery: &Delivery) -> Result<bool, StoreError> {
+        let Some(fence) = delivery.fence else {
+            return Ok(true);
+        };
+        if !self.outbox.contains_key(&delivery.message_id) {
+            self.fetch(|wanted| wanted.outbox.insert(delivery.message_id))?;
+        }
+        let Some(Some(row)) = self.outbox.get(&delivery.message_id) else {
+            return Ok(true);
+        };
+        Ok(self.lanes.get(&row.destination) == Some(&fence))
+    }
+
+    fn fetch<T>(&mut self, want: impl FnOnce(&mut Wanted) -> T) -> Result<(), StoreError> {
+        let mut wanted = Wanted::default();
+        want(&mut wanted);
+        let found = (self.fetch)(&wanted)?;
+        self.put(&wanted, found);
+        Ok(())
+    }
+
+    fn outbox_row(&mut self, message_id: i64) -> Result<Option<&mut OutboxFull>, StoreError> {
+        if !self.outbox.contains_key(&message_id) {
+            self.fetch(|wanted| wanted.outbox.insert(message_id))?;
+        }
+        Ok(self.outbox.get_mut(&message_id).and_then(Option::as_mut))
+    }
+}
+
+impl Rows for Desk<'_> {
+    fn take_id(&mut self) -> i64 {
+        self.head.entry += 1;
+        self.head.entry
+    }
+
+    fn known(&mut self, sender: &Sender<'_>) -> Result<Known, StoreError> {
+        let identity = Identity::of(sender);
+        let key = identity.key();
+        let there = self
+            .sent
+            .get(&key)
+            .is_some_and(|sent| sent.by_digest.contains_key(&sender.digest));
+        if !there {
+            self.fetch(|wanted| wanted.known.push(identity))?;
+        }
+        let sent = self.sent.entry(key).or_default();
+        Ok(match sent.by_digest.get(&sender.digest) {
+            Some(Some((message_id, code, text))) => Known::Before {
+                message_id: *message_id,
+                code: *code,
+                text: text.clone(),
+            },
+            _ if sent.any => Known::Reused,
+            _ => Known::New,
+        })
+    }
+
+    fn put_resent(&mut self, message_id: i64) -> Result<(), StoreError> {
+        let here = self.written.messages.iter_mut();
+        match here.into_iter().find(|row| row.id == message_id) {
+            Some(row) => row.retransmissions += 1,
+            None => *self.written.resent.entry(message_id).or_default() += 1,
+        }
+        Ok(())
+    }
+
+    fn put_message(&mut self, row: &MessageRow<'_>) -> Result<(), StoreError> {
+        let notes = |notes: &[Note]| match notes {
+            [] => Ok(None),
+            notes => json(notes).map(Some),
+        };
+        if row.direction == Direction::In && !row.control_id.is_empty() {
+            let code = row.ack_code.parse();
+            let code = code.map_err(|_| StoreError::Database("no such acknowledgement".into()))?;
+            let identity = Identity::of(&Sender {
+                application: row.sending_application,
+                facility: row.sending_facility,
+                control_id: row.control_id,
+                digest: row.digest,
+            });
+            let sent = self.sent.entry(identity.key()).or_default();
+            sent.any = true;
+            let first = (row.id, code, text(row.ack_text));
+            sent.by_digest.insert(row.digest, Some(first));
+        }
+        let count = (row.direction.as_str(), text(row.message_code));
+        *self.written.counts.entry(count).or_default() += 1;
+        self.written.messages.push(MessageOut {
+            id: row.id,
+            direction: row.direction,
+            received_at: row.received_at.timestamp_micros(),
+            transport: text(row.transport),
+            peer: text(row.peer),
+            sending_application: text(row.sending_application),
+            sending_facility: text(row.sending_facility),
+            sent_at: text(row.sent_at),
+            message_code: text(row.message_code),
+            trigger_event: text(row.trigger_event),
+            control_id: text(row.control_id),
+            version: text(row.version),
+            accession_number: maybe(row.accession_number),
+            patient_id: maybe(row.patient_id),
+            patient_name: maybe(row.patient_name),
+            ack_code: text(row.ack_code),
+            ack_text: text(row.ack_text),
+            effect: text(row.effect),
+            warning_count: i32::try_from(row.warnings.len()).unwrap_or(i32::MAX),
+            retransmissions: 0,
+            digest: row.digest,
+            // JSON writes NUL as an escape.
+            findings: notes(row.findings)?,
+            warnings: notes(row.warnings)?,
+            ack: row.ack.into(),
+            raw: row.raw.into(),
+        });
+        Ok(())
+    }
+
+    fn put_answer(
+        &mut self,
+        message_id: i64,
+        code: &str,
+        said: &str,
+        answer: &[u8],
+    ) -> Result<(), StoreError> {
+        let mut here = self.written.messages.iter_mut();
+        if let Some(row) = here.find(|row| row.id == message_id) {
+            (row.ack_code, row.ack_text) = (text(code), text(said));
+            row.ack = answer.into();
+            return Ok(());
+        }
+        self.written.answers.retain(|row| row.id != message_id);
+        self.written.answers.push(AnswerOut {
+            id: message_id,
+            code: text(code),
+            text: text(said),
+            answer: answer.into(),
+        });
+        Ok(())
+    }
+
+    fn order(
+        &mut self,
+        accession_number: &AccessionNumber,
+    ) -> Result<Option<OrderRecord>, StoreError> {
+        let name = accession_number.as_str();
+        if !self.orders.contains_key(name) {
+            self.fetch(|wanted| wanted.orders.insert(name.into()))?;
+        }
+        Ok(self.orders.get(name).cloned().flatten())
+    }
+
+    fn orders_of(&mut self, patient_id: &PatientId) -> Result<Vec<OrderRecord>, StoreError> {
+        let id = patient_id.as_str();
+        if !self.whole.contains(id) {
+            self.fetch(|wanted| wanted.orders_of.insert(id.into()))?;
+        }
+        let orders = self.orders.values().flatten();
+        let mut orders: Vec<OrderRecord> = orders
+            .filter(|record| record.order.attributes.get(Attribute::PatientId) == Some(id))
+            .cloned()
+            .collect();
+        orders.sort_by(|a, b| {
+            let names = [a, b].map(|record| record.order.accession_number.as_str());
+            names[0].cmp(names[1])
+        });
+        Ok(orders)
+    }
+
+    fn put_order(&mut self, record: &OrderRecord) -> Result<(), StoreError> {
+        let mut record = record.clone();
+        if record.id == 0 {
+            self.head.order += 1;
+            record.id = self.head.order;
+        }
+        let name = record.order.accession_number.as_str().to_owned();
+        self.written.orders.insert(name.clone());
+        self.orders.insert(name, Some(record));
+        Ok(())
+    }
+
+    fn cancel_order(&mut self, record: &OrderRecord, entry: Entry) -> Result<(), StoreError> {
+        let of = |attribute| text(record.order.attributes.get(attribute).unwrap_or_default());
+        let name = record.order.accession_number.as_str().to_owned();
+        let uid = of(Attribute::StudyInstanceUid);
+        self.cancelled.insert(name.clone(), Some(uid.clone()));
+        self.written.cancelled.insert(
+            name.clone(),
+            CancelledOut {
+                patient_id: of(Attribute::PatientId),
+                study_instance_uid: uid,
+                state: record.order.state.as_str(),
+                created_at: record.created_at.timestamp_micros(),
+                cancelled_at: entry.at.timestamp_micros(),
+                created_by: record.created_by,
+                cancelled_by: entry.id,
+            },
+        );
+        self.written.orders.insert(name.clone());
+        self.orders.insert(name, None);
+        Ok(())
+    }
+
+    fn cancelled_uid(
+        &mut self,
+        accession_number: &AccessionNumber,
+    ) -> Result<Option<String>, StoreError> {
+        let name = accession_number.as_str();
+        if !self.cancelled.contains_key(name) {
+            self.fetch(|wanted| wanted.cancelled.insert(name.into()))?;
+        }
+        Ok(self.cancelled.get(name).cloned().flatten())
+    }
+
+    fn next_version(&mut self, accession_number: &AccessionNumber) -> Result<u32, StoreError> {
+        let name = accession_number.as_str();
+        if !self.versions.contains_key(name) {
+            self.fetch(|wanted| wanted.versions.insert(name.into()))?;
+        }
+        Ok(self.versions.get(name).copied().unwrap_or(0) + 1)
+    }
+
+    fn report(
+        &mut self,
+        accession_number: &AccessionNumber,
+    ) -> Result<Option<ReportRecord>, StoreError> {
+        let name = accession_number.as_str();
+        if !self.reports.contains_key(name) {
+            self.fetch(|wanted| wanted.reports.insert(name.into()))?;
+        }
+        Ok(self.reports.get(name).cloned().flatten())
+    }
+
+    fn put_report(
+        &mut self,
+        report: &Report,
+        version: u32,
+        entry: Entry,
+    ) -> Result<(), StoreError> {
+        let name = report.accession_number.as_str().to_owned();
+        self.versions.insert(name.clone(), version);
+        let record = ReportRecord {
+            report: report.clone(),
+            version,
+            updated_at: entry.at,
+            message_id: entry.id,
+        };
+        self.reports.insert(name, Some(record));
+        self.written.reports.push(ReportOut {
+            report: report.clone(),
+            patient_id: report.patient_id.as_str().into(),
+            version: i32::try_from(version).unwrap_or(i32::MAX),
+            at: entry.at.timestamp_micros(),
+            by: entry.id,
+        });
+        Ok(())
+    }
+
+    fn patient(&mut self, patient_id: &str) -> Result<Option<PatientRow>, StoreError> {
+        if !self.patients.contains_key(patient_id) {
+            self.fetch(|wanted| wanted.patients.insert(patient_id.into()))?;
+        }
+        Ok(self.patients.get(patient_id).cloned().flatten())
+    }
+
+    fn put_patient(
+        &mut self,
+        patient_id: &str,
+        row: &PatientRow,
+        entry: Entry,
+    ) -> Result<(), StoreError> {
+        self.patients.insert(patient_id.into(), Some(row.clone()));
+        let when = (entry.at.timestamp_micros(), entry.id);
+        self.written.patients.insert(patient_id.into(), when);
+        Ok(())
+    }
+
+    fn move_reports(&mut self, from: &PatientId, into: &PatientId) -> Result<(), StoreError> {
+        for record in self.reports.values_mut().flatten() {
+            if record.report.patient_id == *from {
+                record.report.patient_id = into.clone();
+            }
+        }
+        for row in &mut self.written.reports {
+            if row.patient_id == from.as_str() {
+                row.patient_id = into.as_str().into();
+            }
+        }
+        // What went to the one that goes now goes on with it; what was its own before and went
+        // elsewhere stays there.
+        for target in self.written.moved_reports.values_mut() {
+            if target == from.as_str() {
+                *target = into.as_str().into();
+            }
+        }
+        let moved = &mut self.written.moved_reports;
+        moved
+            .entry(from.as_str().into())
+            .or_insert_with(|| into.as_str().into());
+        Ok(())
+    }
+
+    fn put_change(&mut self, row: &ChangeRow<'_>, entry: Entry) -> Result<(), StoreError> {
+        self.head.change += 1;
+        self.written.changes.push(ChangeOut {
+            id: self.head.change,
+            entry_id: entry.id,
+            at: entry.at.timestamp_micros(),
+            patient_id: text(row.patient_id),
+            accession_number: maybe(row.accession_number),
+            merged_into: maybe(row.merged_into),
+            fields: json(row.fields)?,
+        });
+        Ok(())
+    }
+
+    fn action_of(&mut self, idempotency_key: &str) -> Result<Option<FirstAction>, StoreError> {
+        let key = text(idempotency_key);
+        if !self.actions.contains_key(&key) {
+            self.fetch(|wanted| wanted.actions.insert(key.clone()))?;
+        }
+        let Some(Some(found)) = self.actions.get(&key) else {
+            return Ok(None);
+        };
+        let mut queued = found.queued.clone();
+        // Of an action of this batch they are here.
+        let here = self.outbox.values().flatten();
+        let here = here.filter(|row| row.caused_by == found.entry_id);
+        queued.extend(here.map(|row| row.message_id));
+        queued.sort_unstable();
+        queued.dedup();
+        Ok(Some(FirstAction {
+            entry_id: found.entry_id,
+            outcome: found.outcome.clone(),
+            digest: found.digest,
+            queued,
+        }))
+    }
+
+    fn put_action(&mut self, row: &ActionRow<'_>) -> Result<(), StoreError> {
+        if let Some(key) = row.idempotency_key {
+            let outcome = ActionOutcome::from_kept(row.outcome)
+                .ok_or_else(|| StoreError::Database("no such outcome".into()))?;
+            let found = FoundAction {
+                entry_id: row.id,
+                outcome,
+                digest: row.digest,
+                queued: Vec::new(),
+            };
+            self.actions.insert(text(key), Some(found));
+        }
+        self.written.actions.push(ActionOut {
+            id: row.id,
+            at: row.at.timestamp_micros(),
+            actor: text(row.actor),
+            kind: text(row.kind),
+            accession_number: maybe(row.accession_number),
+            outcome: text(row.outcome),
+            idempotency_key: maybe(row.idempotency_key),
+            detail: text(row.detail),
+            body: row.body.map(Into::into),
+            events: text(row.events),
+            digest: row.digest,
+        });
+        Ok(())
+    }
+
+    fn outbox(&mut self, message_id: i64) -> Result<Option<Waiting>, StoreError> {
+        Ok(self.outbox_row(message_id)?.map(|row| Waiting {
+            state: row.state,
+            tries: row.tries,
+            accession_number: row.accession_number.clone(),
+        }))
+    }
+
+    fn put_outbox(&mut self, row: &OutboxRow<'_>) -> Result<(), StoreError> {
+        let full = OutboxFull {
+            message_id: row.message_id,
+            destination: text(row.destination),
+            state: OutboxState::Queued,
+            accession_number: text(row.accession_number),
+            study_status: text(row.study_status),
+            with_text: row.with_text,
+            caused_by: row.caused_by.id,
+            queued_at: row.caused_by.at.timestamp_micros(),
+            settled_at: None,
+            tries: 0,
+            last_try_at: None,
+            last_reason: None,
+            position: row.message_id,
+        };
+        self.written.outbox.insert(row.message_id);
+        self.outbox.insert(row.message_id, Some(full));
+        Ok(())
+    }
+
+    fn move_outbox(&mut self, message_id: i64, to: &Moved) -> Result<(), StoreError> {
+        if let Some(row) = self.outbox_row(message_id)? {
+            row.state = to.state;
+            row.position = to.position.unwrap_or(row.position);
+            row.settled_at = to.settled_at.map(|at| at.timestamp_micros());
+            self.written.outbox.insert(message_id);
+        }
+        Ok(())
+    }
+
+    fn put_delivery(
+        &mut self,
+        id: i64,
+        delivery: &Delivery,
+        state: OutboxState,
+        tries: u32,
+    ) -> Result<(), StoreError> {
+        let at = delivery.at.timestamp_micros();
+        let reason = text(&delivery.reason);
+        if let Some(row) = self.outbox_row(delivery.message_id)? {
+            row.state = state;
+            row.tries = tries;
+            row.last_try_at = Some(at);
+            row.last_reason = Some(reason.clone());
+            if delivery.outcome != DeliveryOutcome::Failed {
+                row.settled_at = Some(at);
+            }
+            self.written.outbox.insert(delivery.message_id);
+        }
+        self.written.deliveries.push(DeliveryOut {
+            id,
+            message_id: delivery.message_id,
+            at,
+            took: i64::try_from(delivery.took_micros).unwrap_or(i64::MAX),
+            outcome: delivery.outcome.as_str(),
+            reason,
+            answer: delivery.answer.clone(),
+        });
+        Ok(())
+    }
+
+    fn procedure(&mut self, sop_instance_uid: &str) -> Result<Option<ProcedureRow>, StoreError> {
+        let uid = text(sop_instance_uid);
+        if !self.procedures.contains_key(&uid) {
+            self.fetch(|wanted| wanted.procedures.insert(uid.clone()))?;
+        }
+        Ok(self.procedures.get(&uid).and_then(Option::as_ref).map(copy))
+    }
+
+    fn put_procedure(&mut self, row: &ProcedureRow) -> Result<(), StoreError> {
+        let uid = text(&row.record.sop_instance_uid);
+        self.written.procedures.insert(uid.clone());
+        self.procedures.insert(uid, Some(copy(row)));
+        Ok(())
+    }
+}

@@ -1,0 +1,271 @@
+//! [`Cluster`]: a PostgreSQL of one's own, from the programs that are installed, for tests.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crate::error::StoreError;
+use crate::postgres::PostgresOptions;
+
+/// How long PostgreSQL may take to come up or to go down.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// The name of its superuser.
+const USER: &str = "medsynapse";
+
+static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A PostgreSQL in a temporary directory, on a free port of this machine, with `fsync` on. It ends
+/// with this value.
+#[derive(Debug)]
+pub struct Cluster {
+    directory: PathBuf,
+    programs: PathBuf,
+    port: u16,
+    owner: Option<(u32, u32)>,
+    child: Mutex<Option<Child>>,
+}
+
+impl Cluster {
+    /// Starts one; says what is missing where that is not possible.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the one who runs the tests.
+    pub fn start() -> Result<Self, String> {
+        let programs = programs().ok_or(
+            "PostgreSQL is not installed: put initdb and postgres on PATH \
+             (Debian: apt-get install postgresql)",
+        )?;
+        let owner = owner()?;
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("medsynapse-postgres-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        let say = |error: std::io::Error| format!("{}: {error}", directory.display());
+        std::fs::create_dir(&directory).map_err(say)?;
+        #[cfg(unix)]
+        if let Some((user, group)) = owner {
+            std::os::unix::fs::chown(&directory, Some(user), Some(group)).map_err(say)?;
+        }
+        let cluster = Self {
+            port: free_port().map_err(say)?,
+            directory,
+            programs,
+            owner,
+            child: Mutex::new(None),
+        };
+        let made = cluster
+            .command("initdb")
+            .args(["-D", "data", "-U", USER, "-E", "UTF8", "--locale=C"])
+            .args(["--auth=trust", "--no-sync"])
+            .output()
+            .map_err(|error| format!("initdb: {error}"))?;
+        if !made.status.success() {
+            let text = String::from_utf8_lossy(&made.stderr).into_owned();
+            return Err(format!("initdb: {text}"));
+        }
+        cluster.up()?;
+        Ok(cluster)
+    }
+
+    /// The one that the tests of this process share; the last of them ends it.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn shared() -> Result<Arc<Self>, String> {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cluster) = shared.upgrade() {
+            return Ok(cluster);
+        }
+        let cluster = Arc::new(Self::start()?);
+        *shared = Arc::downgrade(&cluster);
+        Ok(cluster)
+    }
+
+    /// As [`shared`](Self::shared); where there is no PostgreSQL it says so, and the test that asks
+    /// is to end.
+    pub fn or_skip(test: &str) -> Option<Arc<Self>> {
+        match Self::shared() {
+            Ok(cluster) => Some(cluster),
+            Err(reason) => {
+                // Seen with --nocapture, and by whoever reads the log of a failure.
+                let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
+                None
+            }
+        }
+    }
+
+    /// The address of a database.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The port of this machine.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Makes an empty database, unless it is there, and gives its address.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL refuses.
+    pub fn database(&self, name: &str) -> Result<String, StoreError> {
+        let admin = PostgresOptions::new(self.url("postgres"), "tests");
+        let exists = format!("SELECT 1 FROM pg_database WHERE datname = '{name}'");
+        if admin.ask(&exists)? == 0 {
+            admin.ask(&format!("CREATE DATABASE \"{name}\""))?;
+        }
+        Ok(self.url(name))
+    }
+
+    /// A database of a name that nobody has.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL refuses.
+    pub fn fresh(&self) -> Result<String, StoreError> {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        self.database(&format!("fresh{number}"))
+    }
+
+    /// Runs a statement in a database; gives how many rows it gave.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL refuses.
+    pub fn run(&self, url: &str, sql: &str) -> Result<u64, StoreError> {
+        PostgresOptions::new(url, "tests").ask(sql)
+    }
+
+    /// Does as a server that is stopped with the lock of the log in its hands; gives whether it
+    /// has lost its session when `life` is over.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL refuses.
+    pub fn hold_log(&self, url: &str, life: Duration) -> Result<bool, StoreError> {
+        PostgresOptions::new(url, "stopped").hold_log(life)
+    }
+
+    /// Starts it after it was stopped.
+    ///
+    /// # Errors
+    ///
+    /// It does not come up.
+    pub fn up(&self) -> Result<(), String> {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.directory.join("log"))
+            .map_err(|error| error.to_string())?;
+        let started = self
+            .command("postgres")
+            .args(["-D", "data", "-k", "", "-h", "127.0.0.1", "-p"])
+            .arg(self.port.to_string())
+            .args(["-c", "max_connections=200", "-c", "fsync=on"])
+            .stderr(log)
+            .spawn()
+            .map_err(|error| format!("postgres: {error}"))?;
+        *child = Some(started);
+        drop(child);
+        let options = PostgresOptions::new(self.url("postgres"), "tests");
+        let until = Instant::now() + PATIENCE;
+        while let Err(error) = options.ask("SELECT 1") {
+            if Instant::now() > until {
+                return Err(format!("postgres does not come up: {error}"));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// Stops it: `INT` closes connections and ends in order, `QUIT` ends as a crash does.
+    pub fn down(&self, signal: &str) {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut child) = child.take() else {
+            return;
+        };
+        let sent = Command::new("kill")
+            .args(["-s", signal, &child.id().to_string()])
+            .status();
+        if !sent.is_ok_and(|status| status.success()) {
+            let _ = child.kill();
+        }
+        let _ = child.wait();
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command
+            .current_dir(&self.directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .env("LC_ALL", "C");
+        #[cfg(unix)]
+        if let Some((user, group)) = self.owner {
+            use std::os::unix::process::CommandExt;
+            command.uid(user).gid(group);
+        }
+        command
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.down("QUIT");
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Where initdb and postgres are.
+#[expect(clippy::disallowed_methods, reason = "a test asks where programs are")]
+fn programs() -> Option<PathBuf> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    places.extend(versions.flatten().map(|version| version.path().join("bin")));
+    let has = |place: &Path, name| place.join(name).is_file();
+    let mut found = places.into_iter();
+    found.find(|place| has(place, "initdb") && has(place, "postgres"))
+}
+
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// PostgreSQL does not run as root: then as whom it does.
+fn owner() -> Result<Option<(u32, u32)>, String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let own = std::fs::metadata("/proc/self").map(|own| own.uid());
+        if own.is_ok_and(|user| user != 0) {
+            return Ok(None);
+        }
+        let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let found = ["postgres", "nobody"].iter().find_map(|name| {
+            let line = users
+                .lines()
+                .find(|line| line.split(':').next() == Some(name))?;
+            let mut fields = line.split(':').skip(2);
+            let (user, group) = (fields.next()?, fields.next()?);
+            Some((user.parse().ok()?, group.parse().ok()?))
+        });
+        found.map(Some).ok_or_else(|| {
+            "PostgreSQL does not run as root, and there is no user postgres: add one, or run \
+             the tests as another user"
+                .into()
+        })
+    }
+    #[cfg(not(unix))]
+    Ok(None)
+}

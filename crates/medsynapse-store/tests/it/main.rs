@@ -1,0 +1,5 @@
+//! Every store through its front door.
+#![cfg(test)]
+
+mod alike;
+mod postgres;
