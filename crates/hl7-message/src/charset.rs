@@ -5,8 +5,10 @@ use std::borrow::Cow;
 
 use encoding_rs::{Encoding, mem};
 
+mod readable;
 mod transcode;
 
+pub use readable::Readable;
 pub use transcode::{Transcoded, Undecodable};
 
 use crate::field::{Component, Field, Repetition, Subcomponent};

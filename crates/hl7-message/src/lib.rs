@@ -44,7 +44,9 @@ pub use batch::{
     BatchCount, BatchError, Chunk, ChunkBuf, ChunkKind, ChunkReader, Chunks, ReadError, chunks,
 };
 #[cfg(feature = "charset")]
-pub use charset::{Charset, InvalidBytes, Transcoded, Undecodable, Unencodable, UnknownCharset};
+pub use charset::{
+    Charset, InvalidBytes, Readable, Transcoded, Undecodable, Unencodable, UnknownCharset,
+};
 pub use diagnostic::{Diagnostic, DiagnosticKind, StrictError};
 pub use edit::{Edit, EditError};
 pub use error::{ParseError, ParseErrorKind};

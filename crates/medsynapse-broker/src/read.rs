@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use hl7_message::{ErrorCondition, Header, Location, Message, Reply, SegmentId};
+use hl7_message::{ErrorCondition, Header, Location, Message, Readable, Reply, SegmentId, loc};
 use medsynapse::interpret::is_acknowledgement;
 use medsynapse::{Facts, Profile, Rejection, interpret};
 use medsynapse_store::Received;
@@ -17,13 +17,23 @@ pub(crate) fn read(
     profile: &Profile,
     reply: impl Fn(Option<&Header<'_>>) -> Reply,
 ) -> Option<Received> {
-    let (facts, outcome, warnings, reply) = match Message::parse(frame) {
+    let readable = Readable::of(frame, profile.default_charset);
+    let (facts, outcome, warnings, reply) = match Message::parse(readable.as_bytes()) {
         Ok(message) if is_acknowledgement(&message) => return None,
         Ok(message) => {
             let read = interpret(&message, profile);
             let facts = Facts::of(&message, profile);
             let reply = reply(Some(&message.header()));
-            (facts, read.outcome, read.warnings, reply)
+            let outcome = match undecodable(&message, &readable) {
+                Some(rejection) => Err(rejection),
+                None => read.outcome.map_err(|mut rejection| {
+                    for finding in &mut rejection.findings {
+                        finding.offset = finding.offset.map(|at| readable.source_offset(at));
+                    }
+                    rejection
+                }),
+            };
+            (facts, outcome, read.warnings, reply)
         }
         Err(error) => {
             let header = Header::salvage(frame);
@@ -45,6 +55,24 @@ pub(crate) fn read(
         send_err: profile.send_err,
         default_charset: profile.default_charset,
     })
+}
+
+/// The refusal of a message with bytes that its character set does not have, where it had to be put
+/// into another one to be read.
+fn undecodable(message: &Message<'_>, readable: &Readable<'_>) -> Option<Rejection> {
+    let (first, charset) = (readable.undecodable().first()?, readable.changed_from()?);
+    let location = message
+        .location_at(readable.offset_of(first.offset))
+        .unwrap_or(loc!("MSH-18"));
+    let short = location.subcomponent(0).component(0);
+    let text = format!("{short} has bytes that are not {charset}; set MSH-18.");
+    let condition = ErrorCondition::DataType;
+    Some(Rejection::single(
+        condition,
+        location,
+        Some(first.offset),
+        text,
+    ))
 }
 
 /// The refusal of a frame that holds a batch.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hl7_json::Raw;
-use hl7_message::{Charset, Message};
+use hl7_message::{Charset, Message, Transcoded};
 use medsynapse_broker::Clock;
 use medsynapse_store::{MessageSummary, StoredMessage};
 use serde::Serialize;
@@ -102,9 +102,8 @@ pub(crate) fn whole(from: StoredMessage, clock: &dyn Clock) -> Vec<u8> {
 
 /// Bytes that are not UTF-8 as text: in the set that MSH-18 names, else with U+FFFD.
 fn legible<'m>(raw: &'m [u8], message: Option<&Message<'_>>) -> Cow<'m, str> {
-    let charset = message.and_then(|message| {
-        Charset::from_msh18(message.header().character_set().first().as_bytes()).ok()
-    });
-    let text = charset.and_then(|charset| charset.decode(raw).ok());
-    text.unwrap_or_else(|| String::from_utf8_lossy(raw))
+    let charset = message.and_then(|message| Charset::of(message, Charset::UTF_8).ok());
+    let text = charset.map(|charset| charset.to_utf8(raw));
+    let text = text.filter(|text| text.undecodable().is_empty());
+    text.map_or_else(|| String::from_utf8_lossy(raw), Transcoded::into_text)
 }

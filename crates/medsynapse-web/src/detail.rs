@@ -8,7 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use hl7_json::Raw;
-use hl7_message::Message;
+use hl7_message::{Message, Readable};
 use medsynapse::Profile;
 use medsynapse_broker::Clock;
 use medsynapse_store::{MessageOrder, MessageQuery, Store, StoreError, StoredMessage};
@@ -144,7 +144,8 @@ fn page(frame: Frame, found: Found, profile: &Profile, clock: &dyn Clock) -> Det
     let mut said: Vec<Said> = findings
         .chain(warnings.into_iter().map(|note| Said::of(note, "warn")))
         .collect();
-    let message = Message::parse(&raw).ok();
+    let readable = Readable::of(&raw, profile.default_charset);
+    let message = Message::parse(readable.as_bytes()).ok();
     let (branches, more_branches) = message
         .as_ref()
         .map(|message| tree(message, &mut said, profile.mapping_of(&message.header())))
@@ -152,7 +153,7 @@ fn page(frame: Frame, found: Found, profile: &Profile, clock: &dyn Clock) -> Det
     let json = message
         .as_ref()
         .and_then(|message| serde_json::to_string_pretty(&Raw(message)).ok());
-    let (lines, more_lines) = lines(&raw);
+    let (lines, more_lines) = lines(readable.as_bytes());
     let sender = [
         summary.sending_application.as_str(),
         summary.sending_facility.as_str(),

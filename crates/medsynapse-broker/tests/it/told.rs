@@ -514,3 +514,47 @@ async fn histories_say_what_changed_by_what() {
     let uid = bed.attribute("A1", medsynapse::Attribute::StudyInstanceUid);
     assert_eq!(uid.as_deref(), Some("1.2.3"));
 }
+
+/// In these sets half of a character can be the number of a delimiter: 能 ends in 5C in Shift JIS,
+/// ポ in 7C.
+#[tokio::test]
+async fn orders_in_sets_of_east_asia_are_read_and_told_in_utf_8() {
+    for (number, set) in ["SHIFT_JIS", "ISO IR87", "GB 18030-2000", "~ISO IR87"]
+        .into_iter()
+        .enumerate()
+    {
+        let bed = Bed::telling(vec![ris()]);
+        let charset = hl7_message::Charset::from_msh18(set.trim_start_matches('~').as_bytes());
+        let text = crate::bed::message("ORM^O01", &format!("C{number}"), &order("NW", "A1", "P1"))
+            .replace("|P|2.3\r", &format!("|P|2.3||||||{set}\r"))
+            .replace("SMITH^JOHN", "ソポ^能");
+        let bytes = charset.unwrap().encode(&text).unwrap().into_owned();
+        let answer = bed.send_bytes(&bytes).await;
+        assert_eq!(answer.code.as_str(), "AA", "{set}: {}", answer.text);
+        let name = bed.attribute("A1", medsynapse::Attribute::PatientName);
+        assert_eq!(name.as_deref(), Some("ソポ^能"), "{set}");
+        let stored = bed.stored(1);
+        assert_eq!(stored.raw, bytes, "as it came");
+        assert_eq!(stored.summary.patient_name.as_deref(), Some("ソポ^能"));
+        step(&bed, "A1", OrderStep::Completed).await;
+        let [told] = outbox(&bed).try_into().unwrap();
+        let header = told.split('\r').next().unwrap();
+        assert!(header.ends_with("|P|2.3||||||UNICODE UTF-8"), "{header}");
+        assert!(told.contains("|ソポ^能|"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_a_set_does_not_have_are_refused_at_their_place() {
+    let bed = Bed::new();
+    let text = crate::bed::message("ORM^O01", "C1", &order("NW", "A1", "P1"))
+        .replace("|P|2.3\r", "|P|2.3||||||SHIFT_JIS\r");
+    let mut bytes = text.into_bytes();
+    let at = bytes.windows(5).position(|w| w == b"SMITH").unwrap();
+    bytes[at] = 0xFF;
+    let answer = bed.send_bytes(&bytes).await;
+    let said = "AR PID-5 has bytes that are not SHIFT_JIS; set MSH-18.";
+    assert_eq!(format!("{} {}", answer.code, answer.text), said);
+    assert_eq!(bed.stored(1).findings[0].offset, Some(at));
+    assert!(bed.order("A1").is_none());
+}

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use hl7_json::to_raw;
-use hl7_message::Message;
+use hl7_message::{Message, Readable};
 use medsynapse::domain::{Options, from_message};
 use medsynapse_store::{Direction, MessageSearch, Peer, StoredMessage};
 use serde::Deserialize;
@@ -233,7 +233,9 @@ impl Form {
                 )
             }
             Self::Domain => {
-                let parsed = Message::parse(&message.raw).map_err(|_| unreadable())?;
+                let charset = app.broker.profile().default_charset;
+                let readable = Readable::of(&message.raw, charset);
+                let parsed = Message::parse(readable.as_bytes()).map_err(|_| unreadable())?;
                 let json = from_message(&parsed, options).map_err(|_| unreadable())?;
                 (
                     "application/vnd.medsynapse+json",

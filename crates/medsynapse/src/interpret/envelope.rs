@@ -168,7 +168,7 @@ fn charset(message: &Message<'_>, profile: &Profile) -> Result<Charset, Rejectio
             ErrorCondition::TableValueNotFound,
             loc!("MSH-18"),
             Some(name.span().start),
-            format!("Character set {charset} is not supported; send UNICODE UTF-8."),
+            format!("Character set {charset} has to be put into UTF-8 before it is read."),
         ));
     }
     for segment in message.segments() {
