@@ -18,7 +18,7 @@ use bytes::BytesMut;
 use hl7_message::escape::{Formatted, Token, escape, formatted, tokens, unescape};
 use hl7_message::{
     Charset, Chunk, ChunkReader, Edit, Header, Index, Limits, Location, Message, ReadError,
-    Separators, Timestamp, chunks,
+    Readable, Separators, Timestamp, chunks,
 };
 use hl7_mllp::{Event, MllpCodec};
 use medsynapse::{Profile, interpret};
@@ -53,6 +53,18 @@ pub fn message(data: &[u8]) {
     }
     for told in message.diagnostics() {
         assert!(told.offset <= data.len());
+    }
+    let readable = Readable::of(data, Charset::UTF_8);
+    for offset in [
+        0,
+        8,
+        readable.as_bytes().len() / 2,
+        readable.as_bytes().len(),
+    ] {
+        assert!(readable.source_offset(offset) <= data.len());
+    }
+    if let Some(one) = readable.undecodable().first() {
+        assert!(readable.offset_of(one.offset) <= readable.as_bytes().len());
     }
     let outcome = interpret(&message, &Profile::default()).outcome;
     if let Err(rejection) = outcome {

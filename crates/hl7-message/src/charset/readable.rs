@@ -42,7 +42,7 @@ fn place(message: &Message<'_>) -> (Range<usize>, Vec<u8>) {
     let separator = message.separators().field;
     let header = message.segments().next();
     let (bytes, end) = header.map_or((&b""[..], 0), |msh| (msh.as_bytes(), msh.span().end));
-    let there = bytes.iter().filter(|byte| **byte == separator).count();
+    let there = memchr::memchr_iter(separator, bytes).count();
     let mut said = vec![separator; BEFORE.saturating_sub(there)];
     let field = if said.is_empty() {
         message.header().character_set().span()
