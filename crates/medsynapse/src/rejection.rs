@@ -75,6 +75,14 @@ impl Warning {
             "other-modality",
             "A modality that the statement does not list is taken as it is.",
         ),
+        (
+            "other-patient",
+            "The order, or the order of the report, was another patient's.",
+        ),
+        (
+            "other-uid",
+            "The order had another Study Instance UID; it now has this one.",
+        ),
         ("other-version", "Another version of HL7 2 is read as 2.3."),
     ];
 }

@@ -258,8 +258,10 @@ fn every_warning_is_in_the_list() {
         take(&text, "Oddity::Taken(");
         take(&text, "Oddity::Unusable(");
     }
-    let store = crates.join("medsynapse-store/src/sqlite/message.rs");
-    take(&std::fs::read_to_string(store).unwrap(), "Note::warning(");
+    for entry in std::fs::read_dir(crates.join("medsynapse-store/src/decide")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        take(&text, "Note::warning(");
+    }
     let listed: BTreeSet<_> = Warning::CODES
         .iter()
         .map(|(code, _)| (*code).to_owned())
