@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use medsynapse_broker::{Broker, BrokerConfig, MllpHandler, SystemClock};
+use medsynapse_broker::{Broker, BrokerConfig, Lanes, MllpHandler, SystemClock};
 use medsynapse_http::{
     Access, AllowedHosts, ApiKeys, App, Connections, Gateway, GatewaySettings, Limits, router,
 };
@@ -86,6 +86,7 @@ async fn open(data: &Path) -> (SocketAddr, String) {
         gateway: Gateway::new(settings, now),
         connections: Connections::default(),
         faults: None,
+        lanes: Lanes::default(),
         stop: tokio::sync::watch::channel(false).1,
         limits: Limits::default(),
         metrics: None,

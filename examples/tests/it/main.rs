@@ -1,6 +1,7 @@
 //! Every example, run as a person would run it.
 #![cfg(test)]
 
+mod deploy;
 mod docs;
 mod integrate;
 mod links;
