@@ -112,6 +112,42 @@ fn links_lead_somewhere() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// The tests that docs/TESTING.md names are there.
+#[test]
+fn tests_that_are_named_exist() {
+    fn sources(directory: &Path, all: &mut String) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("target") {
+                sources(&path, all);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                all.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut all = String::new();
+    for part in ["crates", "bins"] {
+        sources(&root().join(part), &mut all);
+    }
+    let page = std::fs::read_to_string(root().join("docs/TESTING.md")).unwrap();
+    let (_, part) = page.split_once("and the test that shows it").unwrap();
+    let (part, _) = part.split_once("\n## ").unwrap();
+    let mut named = 0;
+    for line in part.lines().filter(|line| line.starts_with("| ")) {
+        let shown = line.rsplit("| ").next().unwrap();
+        for name in shown.split('`').skip(1).step_by(2) {
+            if name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            {
+                named += 1;
+                assert!(all.contains(&format!("fn {name}(")), "{name} is no test");
+            }
+        }
+    }
+    assert!(named >= 25, "{named}");
+}
+
 #[test]
 fn every_page_of_the_docs_is_in_the_summary() {
     let summary = root().join("docs/SUMMARY.md");

@@ -9,7 +9,7 @@ use crate::server::{PATIENCE, Server, command, order, run};
 
 /// The value of a line of the metrics page.
 #[track_caller]
-fn value(page: &str, name: &str) -> f64 {
+pub(crate) fn value(page: &str, name: &str) -> f64 {
     let line = page
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -17,7 +17,7 @@ fn value(page: &str, name: &str) -> f64 {
     line.parse().unwrap()
 }
 
-async fn metrics(server: &Server) -> String {
+pub(crate) async fn metrics(server: &Server) -> String {
     let answer = reqwest::get(format!("{}/api/v1/metrics", server.rest))
         .await
         .unwrap();

@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::codec::Encoder;
 
+use crate::operations::{metrics, value};
 use crate::server::{PATIENCE, Server, command, order, run};
 
 /// A RIS that keeps what comes and says AA, AE for every tenth message.
@@ -193,6 +194,37 @@ async fn what_waits_is_sent_in_order_across_a_stop_and_a_kill() {
     // The one in hand at the kill may have come twice, one right after the other.
     came.dedup();
     assert_eq!(came, settled, "in order, none lost");
+}
+
+/// A destination where nobody listens: what waits for it is counted, and how long.
+#[tokio::test]
+async fn the_metrics_tell_how_much_waits_for_whom() {
+    let directory = TempDir::new().unwrap();
+    waiting(directory.path(), 3).await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    let config = directory.path().join("broker.toml");
+    let text = format!("[[destinations]]\nname = \"ris\"\naddress = \"{address}\"\n");
+    std::fs::write(&config, text).unwrap();
+    let server = Server::start(directory.path(), &["--config", config.to_str().unwrap()]);
+    let items = server.get("/api/v1/outbox").await;
+    let id = items["items"][0]["id"]
+        .as_i64()
+        .unwrap_or_else(|| panic!("{items}"));
+    let held = reqwest::Client::new()
+        .post(format!("{}/api/v1/outbox/{id}/hold", server.rest))
+        .send()
+        .await
+        .unwrap();
+    assert!(held.status().is_success());
+    let page = metrics(&server).await;
+    for (state, count) in [("queued", 2.0), ("held", 1.0), ("refused", 0.0)] {
+        let name = format!("hl7_outbox_messages{{destination=\"ris\",state=\"{state}\"}}");
+        assert_eq!(value(&page, &name), count, "{state}");
+    }
+    let oldest = value(&page, "hl7_outbox_oldest_seconds{destination=\"ris\"}");
+    assert!(oldest > 0.0, "{oldest}");
 }
 
 #[test]

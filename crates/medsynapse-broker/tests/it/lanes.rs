@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use medsynapse_broker::{LaneConfig, LanePhase, LaneStatus, Outbox};
+use medsynapse_broker::{Clock, LaneConfig, LanePhase, LaneStatus, Outbox};
 use medsynapse_store::testing::{Call, Failing};
 use medsynapse_store::{
     ActionKind, OutboxCommand, OutboxItem, OutboxQuery, OutboxState, Paging, SqliteStore, Store,
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bed::{Bed, order};
-use crate::pretend::{Behaviour, Direct, Ris, ToRis, TokioClock};
+use crate::pretend::{Behaviour, Direct, JumpingClock, Ris, ToRis, TokioClock};
 
 /// A store with one order, A1, made by a broker and left by it.
 pub(crate) async fn stored() -> (TempDir, Arc<SqliteStore>) {
@@ -44,13 +44,17 @@ struct Running {
 }
 
 fn start(direct: &Arc<Direct>, ris: &Arc<Ris>) -> Running {
+    start_with(direct, ris, Arc::new(TokioClock(Instant::now())))
+}
+
+fn start_with(direct: &Arc<Direct>, ris: &Arc<Ris>, clock: Arc<dyn Clock>) -> Running {
     let mut outbox = Outbox::new();
     let stop = CancellationToken::new();
     outbox.start(
         Arc::clone(direct),
         ToRis(Arc::clone(ris)),
         LaneConfig::new("ris"),
-        Arc::new(TokioClock(Instant::now())),
+        clock,
         stop.clone(),
     );
     let status = outbox.watch().remove(0);
@@ -266,6 +270,28 @@ async fn the_waits_double_to_five_minutes_and_a_person_can_cut_them_short() {
     assert!(before.elapsed() < Duration::from_secs(1), "tried at once");
     running.stopped().await;
     assert_eq!(items(&*store)[0].state, OutboxState::Sent);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_changes_neither_the_waits_nor_the_order() {
+    let (_directory, store) = stored().await;
+    let direct = Direct::new(store.clone());
+    for number in 0..20 {
+        direct.tell("A1", number);
+    }
+    let ris = Ris::new([]);
+    tokio::time::pause();
+    ris.away_for(Duration::from_mins(10));
+    let began = Instant::now();
+    let mut running = start_with(&direct, &ris, Arc::new(JumpingClock::default()));
+    // Waits of at most five minutes: the RIS is found again soon after it is back.
+    running.idle().await;
+    assert!((10..=16).contains(&(began.elapsed().as_secs() / 60)));
+    running.stopped().await;
+    let expected: Vec<String> = (0..20).map(|n| format!("M{n}")).collect();
+    assert_eq!(*ris.took.lock().unwrap(), expected);
+    let tries = items(&*store)[0].tries;
+    assert!((8..=16).contains(&tries), "{tries}");
 }
 
 #[tokio::test]
