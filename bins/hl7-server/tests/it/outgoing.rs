@@ -219,9 +219,13 @@ async fn the_metrics_tell_how_much_waits_for_whom() {
         .unwrap();
     assert!(held.status().is_success());
     let page = metrics(&server).await;
-    for (state, count) in [("queued", 2.0), ("held", 1.0), ("refused", 0.0)] {
+    for (state, count) in [("queued", 2_u64), ("held", 1), ("refused", 0)] {
         let name = format!("hl7_outbox_messages{{destination=\"ris\",state=\"{state}\"}}");
-        assert_eq!(value(&page, &name), count, "{state}");
+        assert_eq!(
+            value(&page, &name).to_string(),
+            count.to_string(),
+            "{state}"
+        );
     }
     let oldest = value(&page, "hl7_outbox_oldest_seconds{destination=\"ris\"}");
     assert!(oldest > 0.0, "{oldest}");
