@@ -1,7 +1,8 @@
 //! What fields are called, and what the broker takes them for.
 
 use hl7_message::{Location, Message, SegmentId, dictionary};
-use medsynapse::map::{Kind, Mapping, ROWS};
+use medsynapse::map::{Attribute, Kind, Mapping, ROWS};
+use medsynapse_worklist::table;
 
 /// What the broker reads beside the attributes of an order.
 const OTHERS: &[(&str, &str)] = &[
@@ -75,6 +76,44 @@ pub(crate) fn meaning(
         .or_else(|| other().map(|(_, name)| *name))
 }
 
+/// A location as people write it: the first part of a field is the field.
+pub(crate) fn place(at: &Location) -> String {
+    let text = at.to_string();
+    match (at.component_number(), at.subcomponent_number()) {
+        (Some(1), None) => text.trim_end_matches(".1").to_owned(),
+        _ => text,
+    }
+}
+
+/// The DICOM attributes of a worklist item that an attribute of an order becomes.
+pub(crate) fn dicom_of(attribute: Attribute) -> Vec<String> {
+    let rows = table::ROWS.iter();
+    rows.filter(|row| matches!(row.source, table::Source::Order(of) if of == attribute))
+        .map(dicom)
+        .collect()
+}
+
+/// The DICOM attributes of a worklist item that stand at a location of an order.
+pub(crate) fn dicom_at(at: Location, mapping: Mapping) -> Vec<String> {
+    if at.occurrence_number() > 1 || at.repetition_number() > 1 {
+        return Vec::new();
+    }
+    let whole = at.component_number().is_none();
+    let leaf = at.component(at.component_number().unwrap_or(1));
+    let rows = table::ROWS.iter().filter(|row| {
+        let name = matches!(row.source, table::Source::Order(of) if of.row().kind == Kind::Name);
+        row.places(mapping)
+            .iter()
+            .any(|place| *place == leaf && (whole || !name))
+    });
+    rows.map(dicom).collect()
+}
+
+fn dicom(row: &table::Row) -> String {
+    let (group, element) = (row.tag.group(), row.tag.element());
+    format!("({group:04X},{element:04X}) {}", row.keyword)
+}
+
 #[cfg(test)]
 mod tests {
     use hl7_message::loc;
@@ -119,6 +158,20 @@ mod tests {
         assert_eq!(rad4(loc!("OBR-18")), Some("Accession Number"));
         assert_eq!(rad4(loc!("OBR-20")), Some("Scheduled Procedure Step ID"));
         assert_eq!(rad4(loc!("OBR-36")), None);
+    }
+
+    #[test]
+    fn places_become_dicom_attributes() {
+        let at = |at: &str| dicom_at(at.parse().unwrap(), Mapping::Medsynapse).join(", ");
+        assert_eq!(at("OBR-21"), "(0040,0001) ScheduledStationAETitle");
+        assert_eq!(at("OBR-21.1"), "(0040,0001) ScheduledStationAETitle");
+        assert_eq!(at("PID-5"), "(0010,0010) PatientName");
+        assert_eq!(at("PID-5.1"), "");
+        assert_eq!(at("PID-3[2]"), "");
+        assert!(at("OBR-36").contains("(0040,0002)"), "{}", at("OBR-36"));
+        assert_eq!(dicom_of(Attribute::Modality), ["(0008,0060) Modality"]);
+        assert_eq!(place(&loc!("OBR-21.1")), "OBR-21");
+        assert_eq!(place(&loc!("OBR-4.2")), "OBR-4.2");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::{Shared, WebApp};
 use crate::{
-    act, assets, check, connections, convert, detail, error_page, events, generate, headers, list,
-    login, order, orders, outbox, patient, send, tools_api, worklist,
+    act, assets, check, conformance, connections, convert, detail, docs, error_page, events,
+    generate, headers, list, login, order, orders, outbox, patient, send, tools_api, worklist,
 };
 
 /// The pages.
@@ -45,6 +45,10 @@ pub fn router(app: WebApp) -> Router {
         .route("/convert", get(convert::editor).post(convert::convert))
         .route("/api/generate", post(tools_api::generate))
         .route("/api/send", post(tools_api::send))
+        .route("/docs", get(docs::index))
+        .route("/docs/", get(docs::index))
+        .route("/docs/conformance", get(conformance::conformance))
+        .route("/docs/{*path}", get(docs::page))
         .route("/events", get(events::events))
         .route("/assets/{name}", get(assets::asset))
         .fallback(error_page::not_found)
