@@ -10,6 +10,7 @@ use axum::response::Response;
 use hl7_json::Raw;
 use hl7_message::{Message, Readable};
 use medsynapse::Profile;
+use medsynapse::domain::{Options, from_message};
 use medsynapse_broker::Clock;
 use medsynapse_store::{MessageOrder, MessageQuery, Store, StoreError, StoredMessage};
 use serde::Deserialize;
@@ -17,7 +18,9 @@ use serde::Deserialize;
 use crate::address;
 use crate::app::{Frame, Shared};
 use crate::compare::{Compared, compare};
+use crate::effect::{Effect, effects};
 use crate::error_page::{error_page, render, unavailable};
+use crate::exchange::{Pair, pairs};
 use crate::line::{Line, lines};
 use crate::list::Row;
 use crate::reading::read;
@@ -39,7 +42,11 @@ struct DetailPage {
     answer: Vec<Line>,
     branches: Vec<Branch>,
     more_branches: bool,
+    /// What was sent beside what was answered.
+    pairs: Vec<Pair>,
+    effects: Vec<Effect>,
     json: Option<String>,
+    domain: Option<String>,
     newer: Option<i64>,
     older: Option<i64>,
     /// The number that was asked for, as it was written.
@@ -66,6 +73,7 @@ struct Fact {
 /// A message and its neighbours in the log.
 struct Found {
     message: StoredMessage,
+    effects: Vec<Effect>,
     newer: Option<i64>,
     older: Option<i64>,
 }
@@ -126,6 +134,7 @@ fn find(store: &dyn Store, id: i64) -> Result<Option<Found>, StoreError> {
         ..MessageQuery::default()
     };
     Ok(Some(Found {
+        effects: effects(store, &message.summary, &message.raw)?,
         message,
         newer: neighbour(newer)?,
         older: neighbour(older)?,
@@ -153,6 +162,10 @@ fn page(frame: Frame, found: Found, profile: &Profile, clock: &dyn Clock) -> Det
     let json = message
         .as_ref()
         .and_then(|message| serde_json::to_string_pretty(&Raw(message)).ok());
+    let domain = message.as_ref().and_then(|message| {
+        let value = from_message(message, &Options::default()).ok()?;
+        serde_json::to_string_pretty(&value).ok()
+    });
     let (lines, more_lines) = lines(readable.as_bytes());
     let sender = [
         summary.sending_application.as_str(),
@@ -172,7 +185,10 @@ fn page(frame: Frame, found: Found, profile: &Profile, clock: &dyn Clock) -> Det
         answer: self::lines(&ack).0,
         branches,
         more_branches,
+        pairs: pairs(readable.as_bytes(), &ack),
+        effects: found.effects,
         json: json.filter(|json| json.len() <= JSON_BYTES_MAX),
+        domain: domain.filter(|json| json.len() <= JSON_BYTES_MAX),
         newer: found.newer,
         older: found.older,
         with: String::new(),

@@ -218,6 +218,9 @@ fn contents() -> Vec<Group> {
                 };
             }
             Event::Text(text) | Event::Code(text) => said.push_str(&text),
+            // The title of the table itself.
+            Event::End(TagEnd::Heading(_))
+                if groups.len() == 1 && groups.iter().all(|group| group.pages.is_empty()) => {}
             Event::End(TagEnd::Heading(_)) => groups.push(Group {
                 title: std::mem::take(&mut said),
                 pages: Vec::new(),

@@ -89,12 +89,12 @@ pub(crate) fn place(at: &Location) -> String {
 pub(crate) fn dicom_of(attribute: Attribute) -> Vec<String> {
     let rows = table::ROWS.iter();
     rows.filter(|row| matches!(row.source, table::Source::Order(of) if of == attribute))
-        .map(dicom)
+        .map(|row| format!("{} {}", tag(row), row.keyword))
         .collect()
 }
 
-/// The DICOM attributes of a worklist item that stand at a location of an order.
-pub(crate) fn dicom_at(at: Location, mapping: Mapping) -> Vec<String> {
+/// The DICOM attributes of a worklist item that stand at a location of an order: tag, keyword.
+pub(crate) fn dicom_at(at: Location, mapping: Mapping) -> Vec<(String, &'static str)> {
     if at.occurrence_number() > 1 || at.repetition_number() > 1 {
         return Vec::new();
     }
@@ -106,12 +106,12 @@ pub(crate) fn dicom_at(at: Location, mapping: Mapping) -> Vec<String> {
             .iter()
             .any(|place| *place == leaf && (whole || !name))
     });
-    rows.map(dicom).collect()
+    rows.map(|row| (tag(row), row.keyword)).collect()
 }
 
-fn dicom(row: &table::Row) -> String {
+fn tag(row: &table::Row) -> String {
     let (group, element) = (row.tag.group(), row.tag.element());
-    format!("({group:04X},{element:04X}) {}", row.keyword)
+    format!("({group:04X},{element:04X})")
 }
 
 #[cfg(test)]
@@ -162,7 +162,13 @@ mod tests {
 
     #[test]
     fn places_become_dicom_attributes() {
-        let at = |at: &str| dicom_at(at.parse().unwrap(), Mapping::Medsynapse).join(", ");
+        let at = |at: &str| {
+            let found = dicom_at(at.parse().unwrap(), Mapping::Medsynapse);
+            let found = found
+                .iter()
+                .map(|(tag, keyword)| format!("{tag} {keyword}"));
+            found.collect::<Vec<_>>().join(", ")
+        };
         assert_eq!(at("OBR-21"), "(0040,0001) ScheduledStationAETitle");
         assert_eq!(at("OBR-21.1"), "(0040,0001) ScheduledStationAETitle");
         assert_eq!(at("PID-5"), "(0010,0010) PatientName");

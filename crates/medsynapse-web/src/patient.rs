@@ -13,6 +13,7 @@ use medsynapse_store::{ChangeRecord, OrderRecord, PatientHistory};
 
 use crate::address;
 use crate::app::{Frame, Shared};
+use crate::effect;
 use crate::error_page::{error_page, render, unavailable};
 use crate::orders::OrderRow;
 use crate::reading::read;
@@ -126,18 +127,9 @@ fn page(
 }
 
 fn changed(change: ChangeRecord, clock: &dyn Clock) -> Changed {
-    let shown = |column: &str, value: Option<String>| match (column, value) {
-        (_, None) => "–".to_owned(),
-        ("name" | "patient_name", Some(name)) => PersonName::from_xpn(&name).to_string(),
-        (_, Some(value)) => value,
-    };
-    let fields = change.fields.into_iter().map(|field| {
-        let (before, after) = (shown(&field.0, field.1), shown(&field.0, field.2));
-        (field.0.replace('_', " "), before, after)
-    });
     Changed {
         at: Wall::of(change.at, clock),
-        fields: fields.collect(),
+        fields: change.fields.into_iter().map(effect::field).collect(),
         merged_into: change.merged_into.unwrap_or_default(),
         accession_number: change.accession_number.unwrap_or_default(),
     }

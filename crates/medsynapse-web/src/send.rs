@@ -1,7 +1,7 @@
 //! `GET` and `POST /send`: messages to the broker, by a person.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use askama::Template;
 use axum::Form;
@@ -11,9 +11,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 use hl7_message::Message;
-use hl7_mllp::{Client, ClientConfig};
-use medsynapse_broker::Origin;
-use medsynapse_store::Transport;
 use serde::Deserialize;
 
 use crate::app::{Frame, Shared};
@@ -21,12 +18,13 @@ use crate::badge::Badge;
 use crate::check::Issues;
 use crate::editor;
 use crate::error_page::{error_page, render, unavailable};
+use crate::fault::{self, Broken, Menu};
 use crate::line::{Line, lines};
 use crate::reading::read;
+use crate::template::{self, TEMPLATES};
+use crate::wire::{self, Exchange};
 use crate::words;
 
-/// How long the broker may take to answer one message.
-const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// Most answers that are shown whole.
 const WHOLE_MAX: usize = 5;
 
@@ -36,6 +34,13 @@ struct SendPage {
     frame: Frame,
     text: String,
     via: Via,
+    templates: &'static [(&'static str, &'static str)],
+    menu: Vec<Menu>,
+    /// What was chosen of the menu, and what it does.
+    broken: String,
+    broken_about: String,
+    /// Why nothing was sent.
+    problem: &'static str,
     issues: Issues,
     sent: Vec<Sent>,
     accepted: usize,
@@ -64,7 +69,10 @@ pub(crate) struct Sent {
     said: String,
     millis: String,
     message_id: Option<i64>,
-    answer: Vec<Line>,
+    /// What happened when, in milliseconds.
+    steps: Vec<(String, String)>,
+    picture: String,
+    answers: Vec<Vec<Line>>,
     /// The answer as text.
     pub(crate) ack: Option<Bytes>,
     /// MSA-1; empty where no answer came.
@@ -80,6 +88,9 @@ pub(crate) struct Asked {
     /// Whether it gets a control id of its own: the broker answers one that it knows as before.
     #[serde(default)]
     fresh: bool,
+    /// The name of a template to begin with.
+    #[serde(default)]
+    template: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,6 +99,9 @@ pub(crate) struct Given {
     message: String,
     #[serde(default)]
     via: Via,
+    /// What is to be made wrong.
+    #[serde(rename = "break", default)]
+    broken: String,
 }
 
 /// The editor, empty or with a message of the log in it.
@@ -97,6 +111,16 @@ pub(crate) async fn editor(
 ) -> Response {
     let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
     let text = match asked.from {
+        None if !asked.template.is_empty() => {
+            let with = Arc::clone(&shared);
+            let made = read(shared.app.broker.store(), move |store| {
+                template::text(&asked.template, &with, store)
+            });
+            match made.await {
+                None => return unavailable(&shared),
+                Some(made) => made.unwrap_or_default(),
+            }
+        }
         None => String::new(),
         Some(id) => {
             let stored = read(shared.app.broker.store(), move |store| store.message(id));
@@ -116,7 +140,7 @@ pub(crate) async fn editor(
     } else {
         text
     };
-    page(&shared, &text, Via::Mllp, Vec::new())
+    render(&page(&shared, &text, Via::Mllp, Vec::new()))
 }
 
 /// Sends what the form holds.
@@ -129,41 +153,81 @@ pub(crate) async fn send(
                     messages with hl7-sender.";
         return error_page(&shared, StatusCode::BAD_REQUEST, "Nothing was sent", text);
     };
-    let sent = send_all(&shared, editor::messages(&given.message), given.via).await;
-    page(&shared, &given.message, given.via, sent)
+    let broken = Broken::from_name(&given.broken);
+    let refused = |problem| {
+        let refused = SendPage {
+            problem,
+            ..page(&shared, &given.message, given.via, Vec::new())
+        };
+        render(&refused.with(broken))
+    };
+    let mut messages = editor::messages(&given.message);
+    if let Some(broken) = broken {
+        if messages.len() > BROKEN_MAX {
+            return refused(TOO_MANY);
+        }
+        let wrong: Option<Vec<_>> = messages.iter().map(|one| broken.apply(one)).collect();
+        let Some(wrong) = wrong else {
+            return refused(OTHER_TYPE);
+        };
+        messages = wrong;
+    }
+    let sent = send_all(&shared, messages, given.via, broken).await;
+    render(&page(&shared, &given.message, given.via, sent).with(broken))
 }
 
-fn page(shared: &Shared, text: &str, via: Via, sent: Vec<Sent>) -> Response {
-    render(&SendPage {
+/// Most messages that are sent wrong at a time: for each the answer may not come.
+const BROKEN_MAX: usize = 5;
+const TOO_MANY: &str =
+    "At most five messages are sent wrong at a time. hl7-sender --break takes more.";
+const OTHER_TYPE: &str = "This fault belongs to another type of message. Choose one for the message above, or one on the wire.";
+
+impl SendPage {
+    /// The same after something was broken.
+    fn with(self, broken: Option<Broken>) -> Self {
+        Self {
+            broken: broken.map(Broken::name).unwrap_or_default(),
+            broken_about: broken.map(Broken::about).unwrap_or_default(),
+            ..self
+        }
+    }
+}
+
+fn page(shared: &Shared, text: &str, via: Via, sent: Vec<Sent>) -> SendPage {
+    SendPage {
         frame: Frame::of(&shared.app),
         issues: Issues::of(text, shared),
         text: text.replace("\r\n", "\n").replace('\r', "\n"),
         via,
+        templates: &TEMPLATES,
+        menu: fault::menu(),
+        broken: String::new(),
+        broken_about: String::new(),
+        problem: "",
         accepted: sent.iter().filter(|sent| sent.badge.tone == "ok").count(),
         whole: sent.len() <= WHOLE_MAX,
         sent,
-    })
+    }
 }
 
 /// Sends messages one after the other; where the way itself is closed, the rest is not tried.
-pub(crate) async fn send_all(shared: &Shared, messages: Vec<Vec<u8>>, via: Via) -> Vec<Sent> {
+pub(crate) async fn send_all(
+    shared: &Shared,
+    messages: Vec<Vec<u8>>,
+    via: Via,
+    broken: Option<Broken>,
+) -> Vec<Sent> {
     let mut all = Vec::with_capacity(messages.len());
     let mut client = None;
     for (number, message) in (1..).zip(messages) {
-        let began = Instant::now();
-        let (outcome, message_id) = match via {
-            Via::Mllp => (over_mllp(shared, &mut client, &message).await, None),
-            Via::Rest => in_process(shared, &message).await,
+        let exchange = match (broken, via) {
+            (Some(Broken::Wire(how)), _) => wire::broken(shared, how, &message).await,
+            (_, Via::Mllp) => wire::over_mllp(shared, &mut client, &message).await,
+            (_, Via::Rest) => wire::in_process(shared, &message).await,
         };
-        let failed = outcome.is_err() && via == Via::Mllp && client.is_none();
-        all.push(Sent::of(
-            number,
-            &message,
-            outcome,
-            began.elapsed(),
-            message_id,
-        ));
-        if failed {
+        let failed = exchange.failure.is_some() && client.is_none() && broken.is_none();
+        all.push(Sent::of(number, &message, exchange));
+        if failed && via == Via::Mllp {
             break;
         }
     }
@@ -173,51 +237,8 @@ pub(crate) async fn send_all(shared: &Shared, messages: Vec<Vec<u8>>, via: Via) 
     all
 }
 
-async fn over_mllp(
-    shared: &Shared,
-    open: &mut Option<Client>,
-    message: &[u8],
-) -> Result<Bytes, String> {
-    let config = ClientConfig {
-        connect_timeout: ANSWER_WAIT,
-        first_byte_timeout: ANSWER_WAIT,
-        answer_timeout: ANSWER_WAIT,
-        ..ClientConfig::default()
-    };
-    let mut client = match open.take() {
-        Some(client) => client,
-        None => Client::connect(shared.app.mllp_address.as_str(), config)
-            .await
-            .map_err(|error| error.to_string())?,
-    };
-    // Any answer is shown: a message that cannot be read is answered, too.
-    let answer = client.exchange_raw(message).await;
-    if client.is_usable() {
-        *open = Some(client);
-    }
-    answer.map_err(|error| error.to_string())
-}
-
-async fn in_process(shared: &Shared, message: &[u8]) -> (Result<Bytes, String>, Option<i64>) {
-    let origin = Origin {
-        transport: Transport::Http,
-        peer: "web page".into(),
-    };
-    let frame = Bytes::copy_from_slice(message);
-    match shared.app.broker.receive(frame, origin).await {
-        Some(answer) => (Ok(answer.ack), answer.message_id),
-        None => (Err("an acknowledgement is not answered".into()), None),
-    }
-}
-
 impl Sent {
-    fn of(
-        number: usize,
-        message: &[u8],
-        outcome: Result<Bytes, String>,
-        took: Duration,
-        message_id: Option<i64>,
-    ) -> Self {
+    fn of(number: usize, message: &[u8], exchange: Exchange) -> Self {
         let value = |bytes: &[u8], path: &str| {
             let message = Message::parse(bytes).ok()?;
             let raw = message.raw(path.parse().ok()?)?;
@@ -226,16 +247,17 @@ impl Sent {
         };
         let of_message = |path: &str| value(message, path).unwrap_or_default();
         let (code, event) = (of_message("MSH-9.1"), of_message("MSH-9.2"));
-        let (answer, failure) = match outcome {
-            Ok(answer) => (Some(answer), None),
-            Err(failure) => (None, Some(failure)),
-        };
+        let answer = exchange.answers.first().cloned();
         let of_answer = |path: &str| {
             let answer = answer.as_deref().unwrap_or_default();
             value(answer, path).unwrap_or_default()
         };
         let verdict = of_answer("MSA-1");
-        let said = failure.clone().unwrap_or_else(|| of_answer("MSA-3"));
+        let said = match (&answer, &exchange.failure) {
+            (None, Some(failure)) => failure.clone(),
+            _ => of_answer("MSA-3"),
+        };
+        let millis = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1000.0);
         Self {
             number,
             about: words::of(&code, &event, &said).words.to_owned(),
@@ -243,12 +265,18 @@ impl Sent {
             control_id: of_message("MSH-10"),
             badge: Badge::of(&verdict),
             said,
-            millis: format!("{:.1}", took.as_secs_f64() * 1000.0),
-            message_id,
-            answer: answer.as_deref().map(|a| lines(a).0).unwrap_or_default(),
+            millis: millis(exchange.took()),
+            message_id: exchange.message_id,
+            picture: exchange.picture(),
+            steps: exchange
+                .steps
+                .iter()
+                .map(|step| (millis(step.at), step.what.clone()))
+                .collect(),
+            answers: exchange.answers.iter().map(|a| lines(a).0).collect(),
             ack: answer,
             code: verdict,
-            failure,
+            failure: exchange.failure,
         }
     }
 }

@@ -96,7 +96,7 @@ pub(crate) async fn send(
         Ok(bytes) if encoded => vec![bytes],
         _ => editor::messages(&message),
     };
-    let sent = send_all(&shared, messages, given.via).await;
+    let sent = send_all(&shared, messages, given.via, None).await;
     let failed = sent.iter().any(|one| one.failure.is_some());
     let answers: Vec<Value> = sent
         .iter()

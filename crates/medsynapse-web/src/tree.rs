@@ -32,6 +32,8 @@ pub(crate) struct Leaf {
     pub(crate) name: &'static str,
     pub(crate) data_type: &'static str,
     pub(crate) meaning: &'static str,
+    /// The DICOM attributes that modalities get it as.
+    pub(crate) dicom: Vec<(String, &'static str)>,
     /// What a code means.
     pub(crate) label: &'static str,
     /// Empty where it has parts, which follow.
@@ -88,6 +90,18 @@ struct Source<'m, 'a> {
     message: &'m Message<'a>,
     charset: Charset,
     mapping: Mapping,
+}
+
+impl Source<'_, '_> {
+    /// What modalities get a leaf as: only orders become worklist items.
+    fn dicom(&self, at: Location, meaning: &str) -> Vec<(String, &'static str)> {
+        let order = self.message.header().message_code() == b"ORM";
+        if order && !meaning.is_empty() {
+            names::dicom_at(at, self.mapping)
+        } else {
+            Vec::new()
+        }
+    }
 }
 
 /// A message as a tree, and whether there is more of it.
@@ -189,6 +203,7 @@ impl Leaf {
             data_type,
             label: "",
             meaning: "",
+            dicom: Vec::new(),
             value: Vec::new(),
             null: false,
             missing: false,
@@ -198,6 +213,7 @@ impl Leaf {
 
     fn with(mut self, leaf: Subcomponent<'_>, from: Source<'_, '_>) -> Self {
         self.meaning = names::meaning(self.at, from.message, from.mapping).unwrap_or_default();
+        self.dicom = from.dicom(self.at, self.meaning);
         self.null = leaf.is_null();
         let data = leaf.unescape();
         self.label = names::label(self.at, &data).unwrap_or_default();
@@ -241,6 +257,7 @@ fn in_repetition(
         Some(_) if names::meaning(at.component(1), from.message, from.mapping).is_some() => "",
         other => other.unwrap_or_default(),
     };
+    head.dicom = from.dicom(at, head.meaning);
     rows.push(head);
     for (number, component) in (1..=u16::MAX).zip(repetition.components()) {
         let at = at.component(number);

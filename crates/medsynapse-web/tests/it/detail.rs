@@ -18,7 +18,10 @@ async fn everything_that_is_known_of_a_message() {
         "Accession number ACC2",
         "Sender RIS · HOSPITAL",
         "Came in by MLLP from 127.0.0.1:50000",
-        "OBR-21 Filler Field 2 ST CT1 Scheduled Station AE Title",
+        "OBR-21 Filler Field 2 ST CT1 Scheduled Station AE Title → DICOM (0040,0001)",
+        "Control IDMSH-10 MSG2MSA-2 MSG2same",
+        "What it did Registered the order ACC2",
+        "&#34;accessionNumber&#34;: &#34;ACC2&#34;",
         "PID-5.2 Given Name ST JOHN",
         "Sex IS M Male",
         "MSA|AA|MSG2|Order registered.",
@@ -32,10 +35,46 @@ async fn everything_that_is_known_of_a_message() {
     assert!(page.body.contains("href=\"/orders/ACC2\""));
     assert!(
         page.body
-            .contains("<span data-path=\"PID-5\" title=\"PID-5 Patient Name\">")
+            .contains("<span data-path=\"PID-5\" title=\"PID-5 Patient Name\"><span data-path=\"PID-5.1\">SMITH</span><span class=\"sep\">^</span>")
     );
     let first = bed.get("/messages/1").await;
     assert!(first.body.contains("<span class=\"off\">Older</span>"));
+}
+
+#[tokio::test]
+async fn what_a_message_did_is_told() {
+    let bed = Bed::new().await;
+    bed.send(&order(1)).await;
+    let changed = String::from_utf8(order(1)).unwrap();
+    let changed = changed
+        .replace("MSG1", "MSG2")
+        .replace("SMITH^JOHN", "SMITH^JANE");
+    bed.send(changed.as_bytes()).await;
+    let update = "MSH|^~\\&|RIS|HOSPITAL|PACS|R|20230614131415||ADT^A08|MSG3|P|2.3\r\
+                  EVN|A08|20230614131415\rPID|1||PAT1||JONES^JANE||19800101|F\r";
+    bed.send(update.as_bytes()).await;
+    let merge = "MSH|^~\\&|RIS|HOSPITAL|PACS|R|20230614131415||ADT^A40|MSG4|P|2.3\r\
+                 EVN|A40|20230614131415\rPID|1||PAT9||JONES^JANE\rMRG|PAT1\r";
+    bed.send(merge.as_bytes()).await;
+    bed.send(b"MSH|^~\\&|RIS|H|P|R|20230614||ORM^O01|MSG5|P|2.3\rORC|CA\rOBR|1|ACC1\r")
+        .await;
+    for (id, said) in [
+        (
+            2,
+            "Changed the order ACC1 patient name SMITH, JOHN → SMITH, JANE",
+        ),
+        (
+            3,
+            "Changed the patient PAT1 name SMITH, JANE → JONES, JANE sex M → F",
+        ),
+        (4, "PAT9"),
+        (5, "Cancelled the order ACC1"),
+    ] {
+        let text = bed.get(&format!("/messages/{id}")).await.text();
+        let did = text.split_once("What it did").unwrap().1;
+        let did = did.split_once("JSON").unwrap().0;
+        assert!(did.contains(said), "{id}: {did}");
+    }
 }
 
 #[tokio::test]

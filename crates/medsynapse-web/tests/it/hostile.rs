@@ -57,7 +57,7 @@ fn only_text(body: &str) {
         focusable viewBox d cx cy r x y width height rx alt tabindex hidden title aria-label role \
         action method for maxlength autocomplete spellcheck placeholder value aria-keyshortcuts \
         selected aria-pressed aria-describedby inputmode required autofocus min max step aria-current aria-labelledby data-last data-first-page data-id \
-        data-path data-copy data-live datetime scope open ";
+        data-path data-copy data-live data-check aria-live label wrap rows datetime scope open ";
     for (name, attributes) in tags(body) {
         let script = name == "script";
         for (attribute, value) in attributes {
@@ -128,6 +128,11 @@ async fn values_are_only_ever_text() {
     bed.connections
         .opened(1, HOSTILE[0].into(), chrono::DateTime::UNIX_EPOCH);
     only_text(&bed.get("/connections").await.body);
+    only_text(&bed.get(&format!("/send?template={query}")).await.body);
+    only_text(&bed.get(&format!("/docs/{query}")).await.body);
+    let form = format!("message={query}&via=mllp&break={query}");
+    let kind = "application/x-www-form-urlencoded";
+    only_text(&bed.post("/send", kind, &form, "").await.body);
     only_text(&bed.get(&format!("/{query}")).await.body);
     only_text(&bed.get(&format!("/orders/{query}")).await.body);
     only_text(&bed.get(&format!("/messages/{query}")).await.body);

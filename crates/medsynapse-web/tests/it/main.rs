@@ -4,6 +4,7 @@
 mod bed;
 mod connections;
 mod detail;
+mod docs;
 mod hostile;
 mod list;
 mod live;

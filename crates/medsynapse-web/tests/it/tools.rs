@@ -34,6 +34,68 @@ async fn a_message_is_sent_over_mllp_and_its_answer_is_shown() {
 }
 
 #[tokio::test]
+async fn every_template_is_a_message_that_the_broker_reads() {
+    let bed = Bed::new().await;
+    bed.send(&order(1)).await;
+    for (template, says) in [
+        ("order", "|ORM^O01|"),
+        ("change", "OBR|1|ACC1|"),
+        ("complete", "ORC|CM"),
+        ("cancel", "ORC|CA"),
+        ("report", "|ORU^R01|"),
+        ("update", "|ADT^A08|"),
+        ("merge", "|ADT^A40|"),
+    ] {
+        let page = bed.get(&format!("/send?template={template}")).await;
+        assert!(page.body.contains(says), "{template}: {}", page.body);
+        let text = page.text();
+        assert!(text.contains("The broker would read this."), "{text}");
+    }
+    let page = bed.get("/send?template=nothing").await.text();
+    assert!(page.contains("Nothing to check yet."), "{page}");
+}
+
+#[tokio::test]
+async fn a_message_is_sent_wrong_on_purpose() {
+    let bed = Bed::new().await;
+    let send = async |order: Vec<u8>, how: &str| {
+        let form = field("message", &order) + "&via=mllp&break=" + how;
+        bed.post("/send", FORM, &form, "").await.text()
+    };
+    let page = send(order(1), "orm:missing-modality").await;
+    assert!(
+        page.contains("Sent wrong on purpose: Missing modality; AR"),
+        "{page}"
+    );
+    assert!(page.contains("AR rejected Missing OBR-24"), "{page}");
+    let page = send(order(2), "split").await;
+    assert!(page.contains("AA accepted Order registered."), "{page}");
+    assert!(page.contains("ms connected to 127.0.0.1:"), "{page}");
+    assert!(
+        page.contains(" pieces") && page.contains("bytes of answer"),
+        "{page}"
+    );
+    let page = send(order(3), "two-frames").await;
+    assert!(
+        page.contains("MSA|AA|MSG3|") && page.contains("MSA|AA|MSG3-2|"),
+        "{page}"
+    );
+    let page = send(order(4), "truncate").await;
+    assert!(
+        page.contains("no answer") && page.contains("and hung up"),
+        "{page}"
+    );
+    // What does not fit is not sent.
+    let page = send(report(5, "x"), "orm:missing-modality").await;
+    assert!(
+        page.contains("This fault belongs to another type"),
+        "{page}"
+    );
+    let count = bed.get("/api/message-types").await.body;
+    assert!(!count.contains("ORU"), "{count}");
+}
+
+#[tokio::test]
 async fn several_messages_are_sent_in_order() {
     let bed = Bed::new().await;
     let mut text = String::new();

@@ -166,6 +166,21 @@ impl Synth {
         violations::rules(kind)
     }
 
+    /// A message of this type with one rule broken, one of [`rules`](Self::rules); the broker
+    /// refuses it with AR. `None` where messages of this type have no such rule.
+    ///
+    /// ```
+    /// use medsynapse::synth::{Kind, Synth};
+    ///
+    /// let order = b"MSH|^~\\&|A|B|C|D|2026||ORM^O01|1|P|2.3\rPID|1||7\rORC|NW\r";
+    /// let broken = Synth::broken(Kind::Order, order, "missing-pid").unwrap();
+    /// assert_eq!(broken, b"MSH|^~\\&|A|B|C|D|2026||ORM^O01|1|P|2.3\rORC|NW\r");
+    /// assert_eq!(Synth::broken(Kind::Report, order, "missing-pid"), None);
+    /// ```
+    pub fn broken(kind: Kind, message: &[u8], rule: &str) -> Option<Vec<u8>> {
+        violations::broken(kind, message, rule)
+    }
+
     /// The next messages of the story, as many of each type as `counts` say, in an order that a
     /// broker accepts. What was told before goes on.
     pub fn story(&mut self, counts: Counts) -> Story<'_> {

@@ -122,6 +122,43 @@ pub(super) fn rules(kind: Kind) -> impl Iterator<Item = &'static str> {
     of_kind.map(|violation| violation.rule)
 }
 
+/// The message with a rule broken that its type can break.
+pub(super) fn broken(kind: Kind, message: &[u8], rule: &str) -> Option<Vec<u8>> {
+    let mut violations = VIOLATIONS.iter();
+    let found = violations.find(|violation| violation.kind == kind && violation.rule == rule)?;
+    Some(found.breaks(message))
+}
+
+impl Violation {
+    /// The message with this rule broken.
+    fn breaks(&self, message: &[u8]) -> Vec<u8> {
+        let message = Surgery::on(message);
+        let message = match &self.how {
+            Set(location, value) => message.set(*location, value),
+            Long(location, length) => message.set(*location, &"X".repeat(*length)),
+            Without(id) => message.without(*id),
+            Twice(id) => message.twice(*id),
+            With(segment) => message.with(&[segment]),
+            Bare => [
+                SegmentId::PV1,
+                SegmentId::ORC,
+                SegmentId::OBR,
+                SegmentId::PID,
+                SegmentId::ZDS,
+            ]
+            .into_iter()
+            .fold(message, Surgery::without)
+            .with(&["PID|1", "PV1|1|O", "ORC|NW", "OBR|1"]),
+            SamePatient => {
+                let id = message.raw(loc!("PID-3"));
+                message.set(loc!("MRG-1"), &id)
+            }
+            Delimiters(characters) => message.with_delimiters(characters),
+        };
+        message.done()
+    }
+}
+
 /// Breaks the `turn`-th rule that a message of this type can break, from the first again after
 /// the last one. The message has to be one that would be accepted and that refers to nothing.
 pub(super) fn break_rule(generated: &mut Generated, turn: usize) {
@@ -133,30 +170,7 @@ pub(super) fn break_rule(generated: &mut Generated, turn: usize) {
     let Some(violation) = of_kind().nth(turn % of_kind().count().max(1)) else {
         return;
     };
-    let message = Surgery::on(&generated.bytes);
-    let message = match &violation.how {
-        Set(location, value) => message.set(*location, value),
-        Long(location, length) => message.set(*location, &"X".repeat(*length)),
-        Without(id) => message.without(*id),
-        Twice(id) => message.twice(*id),
-        With(segment) => message.with(&[segment]),
-        Bare => [
-            SegmentId::PV1,
-            SegmentId::ORC,
-            SegmentId::OBR,
-            SegmentId::PID,
-            SegmentId::ZDS,
-        ]
-        .into_iter()
-        .fold(message, Surgery::without)
-        .with(&["PID|1", "PV1|1|O", "ORC|NW", "OBR|1"]),
-        SamePatient => {
-            let id = message.raw(loc!("PID-3"));
-            message.set(loc!("MRG-1"), &id)
-        }
-        Delimiters(characters) => message.with_delimiters(characters),
-    };
-    generated.bytes = message.done();
+    generated.bytes = violation.breaks(&generated.bytes);
     if violation.rule == "missing-control-id" {
         generated.control_id.clear();
     }
