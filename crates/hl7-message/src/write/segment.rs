@@ -160,51 +160,58 @@ impl<'w> SegmentWriter<'w> {
     /// assert!(writer.finish().ends_with(b"MSA||||||\r"));
     /// ```
     pub fn pad_to(&mut self, field: u16) -> &mut Self {
-        while self.at.field < field {
+        while self.at.field() < field {
             self.writer.out.push(self.writer.separators.field);
-            self.at = Position::start_of(self.at.field + 1);
+            self.at = Position::start_of(self.at.field() + 1);
         }
         self
     }
 
     /// Writes the delimiters between the last place and this one.
     fn advance(&mut self, location: Location) -> Result<(), WriteError> {
-        let to = self.next(location)?;
+        let (to, mut at) = (Position::of(location), self.at);
         let separators = self.writer.separators;
+        let no_subcomponent = separators.subcomponent().is_none();
+        if location.segment_id() != self.id
+            || to <= at
+            || (no_subcomponent && to.subcomponent() > 1)
+        {
+            return Err(self.refusal(location));
+        }
         let out = &mut self.writer.out;
-        let mut at = self.at;
-        if at.field < to.field {
-            fill(out, separators.field, to.field - at.field);
-            at = Position::start_of(to.field);
+        if at.field() < to.field() {
+            fill(out, separators.field, to.field() - at.field());
+            at = Position::start_of(to.field());
         }
-        if at.repetition < to.repetition {
-            fill(out, separators.repetition, to.repetition - at.repetition);
-            (at.component, at.subcomponent) = (1, 1);
-        }
-        if at.component < to.component {
-            fill(out, separators.component, to.component - at.component);
-            at.subcomponent = 1;
-        }
-        let left = to.subcomponent - at.subcomponent;
-        fill(out, separators.subcomponent, left);
         self.at = to;
+        if at == to {
+            return Ok(());
+        }
+        if at.repetition() < to.repetition() {
+            fill(
+                out,
+                separators.repetition,
+                to.repetition() - at.repetition(),
+            );
+            at = Position::new(to.field(), to.repetition(), 1, 1);
+        }
+        if at.component() < to.component() {
+            fill(out, separators.component, to.component() - at.component());
+            at = Position::new(to.field(), to.repetition(), to.component(), 1);
+        }
+        let left = to.subcomponent() - at.subcomponent();
+        fill(out, separators.subcomponent, left);
         Ok(())
     }
 
-    /// A place of this segment behind the last one, which its delimiters can tell.
-    fn next(&self, location: Location) -> Result<Position, WriteError> {
-        let wrong = WriteError::OutOfOrder { location };
-        if location.segment_id() != self.id {
-            return Err(wrong);
+    /// Why a place cannot come next.
+    #[cold]
+    fn refusal(&self, location: Location) -> WriteError {
+        if location.segment_id() != self.id || Position::of(location) <= self.at {
+            WriteError::OutOfOrder { location }
+        } else {
+            WriteError::NoSubcomponentSeparator { location }
         }
-        let to = Position::of(location).ok_or(wrong)?;
-        if to <= self.at {
-            return Err(wrong);
-        }
-        if to.subcomponent > 1 && self.writer.separators.subcomponent().is_none() {
-            return Err(WriteError::NoSubcomponentSeparator { location });
-        }
-        Ok(to)
     }
 }
 
@@ -215,39 +222,59 @@ fn fill(out: &mut Vec<u8>, byte: u8, count: u16) {
     }
 }
 
-/// Where the next bytes would go.
+/// Where bytes go: field, repetition, component and subcomponent in one number, which is the
+/// larger the further behind a place is. A place that names no field is before all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Position {
-    field: u16,
-    repetition: u16,
-    component: u16,
-    subcomponent: u16,
-}
+struct Position(u64);
 
 impl Position {
     /// Behind all that fields 1 and 2 of MSH could hold.
-    const BEHIND_THE_DELIMITERS: Self = Self {
-        field: 2,
-        repetition: u16::MAX,
-        component: u16::MAX,
-        subcomponent: u16::MAX,
-    };
+    const BEHIND_THE_DELIMITERS: Self = Self::new(2, u16::MAX, u16::MAX, u16::MAX);
 
-    const fn start_of(field: u16) -> Self {
-        Self {
-            field,
-            repetition: 1,
-            component: 1,
-            subcomponent: 1,
-        }
+    const fn new(field: u16, repetition: u16, component: u16, subcomponent: u16) -> Self {
+        Self(
+            (field as u64) << 48
+                | (repetition as u64) << 32
+                | (component as u64) << 16
+                | subcomponent as u64,
+        )
     }
 
-    fn of(location: Location) -> Option<Self> {
-        Some(Self {
-            field: location.field_number()?,
-            repetition: location.repetition_number(),
-            component: location.component_number().unwrap_or(1),
-            subcomponent: location.subcomponent_number().unwrap_or(1),
-        })
+    const fn start_of(field: u16) -> Self {
+        Self::new(field, 1, 1, 1)
+    }
+
+    /// The whole of a field or component is where its first part is.
+    fn of(location: Location) -> Self {
+        let one = |number: Option<u16>| number.unwrap_or(1);
+        let Some(field) = location.field_number() else {
+            return Self(0);
+        };
+        Self::new(
+            field,
+            location.repetition_number(),
+            one(location.component_number()),
+            one(location.subcomponent_number()),
+        )
+    }
+
+    const fn part(self, shift: u32) -> u16 {
+        (self.0 >> shift & 0xFFFF) as u16
+    }
+
+    const fn field(self) -> u16 {
+        self.part(48)
+    }
+
+    const fn repetition(self) -> u16 {
+        self.part(32)
+    }
+
+    const fn component(self) -> u16 {
+        self.part(16)
+    }
+
+    const fn subcomponent(self) -> u16 {
+        self.part(0)
     }
 }

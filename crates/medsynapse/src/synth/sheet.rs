@@ -41,7 +41,10 @@ impl Sheet {
     pub(super) fn known(&self) -> Known<'_> {
         let mut known = [Given::Nothing; Attribute::COUNT];
         for (value, range) in known.iter_mut().zip(&self.ranges) {
-            *value = Given::some(self.text.get(range.clone()).unwrap_or_default());
+            // Most are empty.
+            if !range.is_empty() {
+                *value = Given::some(self.text.get(range.clone()).unwrap_or_default());
+            }
         }
         known
     }
