@@ -1,15 +1,18 @@
-//! Files into messages: [`read_all`].
+//! Files into messages: [`Reading`].
 //!
 //! Nothing is dropped in silence: bytes that belong to no message are an error that names the
 //! file, the line and the byte.
 
 mod capture;
 mod ndjson;
+mod stream;
 mod text;
 
 use std::{
     fmt,
-    io::Read,
+    fs::File,
+    io::{self, Read},
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -20,18 +23,7 @@ use medsynapse::synth::Edit;
 use memchr::{memchr, memchr_iter};
 
 use crate::outgoing::{Outgoing, printable};
-
-/// All messages of all inputs, in order.
-#[derive(Debug, Default)]
-pub(crate) struct Inputs {
-    /// The files that were read, those of directories one by one.
-    pub(crate) files: Vec<PathBuf>,
-    pub(crate) messages: Vec<Outgoing>,
-    /// Batch headers and trailers that were seen and are not sent.
-    pub(crate) batch_segments: usize,
-    /// How many messages each edit has changed.
-    pub(crate) edited: Vec<usize>,
-}
+use stream::Pieces;
 
 /// A message cut out of an input, its lines ended as they travel.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,6 +47,14 @@ impl Problem {
             what: what.to_string(),
         }
     }
+
+    /// The same, so many bytes further on.
+    fn moved(self, by: usize) -> Self {
+        Self {
+            offset: self.offset + by,
+            ..self
+        }
+    }
 }
 
 /// What was cut out of one input.
@@ -73,51 +73,161 @@ pub(crate) enum Check {
     Nothing,
 }
 
-/// Reads every input to its end, cuts it into messages, and makes the edits.
-pub(crate) fn read_all(paths: &[PathBuf], edits: &[Edit], check: Check) -> anyhow::Result<Inputs> {
-    let mut inputs = Inputs {
-        files: expand(paths)?,
-        edited: vec![0; edits.len()],
-        ..Inputs::default()
-    };
-    for (file, path) in inputs.files.iter().enumerate() {
-        let bytes = read(path)?;
-        let at = |problem: Problem| {
-            let line = line_of(&bytes, problem.offset);
-            let name = name(path);
-            anyhow::anyhow!(
-                "{name}, line {line} (byte {}): {}",
-                problem.offset,
-                problem.what
-            )
-        };
-        let cut = cut(&bytes, check).map_err(at)?;
-        if cut.pieces.is_empty() {
-            bail!(
-                "{} holds no HL7 message: a message begins with MSH|",
-                name(path)
-            );
-        }
-        inputs.batch_segments += cut.batch_segments;
-        for mut piece in cut.pieces {
-            for (edit, edited) in edits.iter().zip(&mut inputs.edited) {
-                *edited += usize::from(change(&mut piece, edit).map_err(at)?);
+/// Inputs of more bytes than this, all together, are not held in memory.
+const HELD_MAX: u64 = 64 << 20;
+
+/// What to read, and what to do with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading {
+    /// The files, those of directories one by one.
+    pub(crate) files: Vec<PathBuf>,
+    edits: Vec<Edit>,
+    check: Check,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) messages: u64,
+    /// Batch headers and trailers that were seen and are not sent.
+    pub(crate) batch_segments: usize,
+    /// How many messages each edit has changed.
+    pub(crate) edited: Vec<usize>,
+}
+
+impl Reading {
+    pub(crate) fn new(paths: &[PathBuf], edits: Vec<Edit>, check: Check) -> anyhow::Result<Self> {
+        Ok(Self {
+            files: expand(paths)?,
+            edits,
+            check,
+        })
+    }
+
+    /// Standard input and nothing else, which may have no end.
+    pub(crate) fn is_standard_input(&self) -> bool {
+        matches!(&self.files[..], [path] if is_standard_input(path))
+    }
+
+    /// Whether there is more than should be held in memory.
+    pub(crate) fn is_large(&self) -> bool {
+        let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |data| data.len());
+        let all_are_files = self.files.iter().all(|path| path.is_file());
+        all_are_files && self.files.iter().map(size).sum::<u64>() > HELD_MAX
+    }
+
+    /// Reads every input to its end, cuts it into messages, and makes the edits.
+    pub(crate) fn all(&self) -> anyhow::Result<(Vec<Outgoing>, Found)> {
+        let mut messages = Vec::new();
+        let mut found = self.nothing();
+        for (file, path) in self.files.iter().enumerate() {
+            let bytes = read(path)?;
+            let at = |problem: Problem| {
+                let line = line_of(&bytes, problem.offset);
+                let (name, byte, what) = (name(path), problem.offset, problem.what);
+                anyhow::anyhow!("{name}, line {line} (byte {byte}): {what}")
+            };
+            let cut = cut(&bytes, self.check).map_err(at)?;
+            if cut.pieces.is_empty() {
+                return Err(empty(path));
             }
-            inputs
-                .messages
-                .push(outgoing(piece, file, check).map_err(at)?);
+            found.batch_segments += cut.batch_segments;
+            for piece in cut.pieces {
+                let message = self.ready(piece, file, &mut found).map_err(at)?;
+                messages.push(message);
+            }
+        }
+        self.check_edits(&found)?;
+        Ok((messages, found))
+    }
+
+    /// Does the same, but hands on each message as soon as it is read, until `take` wants no more;
+    /// `before_more` is called whenever more has to be read for the next one.
+    pub(crate) fn each(
+        &self,
+        mut take: impl FnMut(Outgoing) -> ControlFlow<()>,
+        before_more: impl Fn(),
+    ) -> anyhow::Result<Found> {
+        let mut found = self.nothing();
+        for (file, path) in self.files.iter().enumerate() {
+            let source: Box<dyn Read> = if is_standard_input(path) {
+                Box::new(io::stdin().lock())
+            } else {
+                Box::new(File::open(path).with_context(|| unreadable(path))?)
+            };
+            let first = found.messages;
+            let at = |number: u64, problem: Problem| {
+                let (name, byte, what) = (name(path), problem.offset, problem.what);
+                let number = number - first + 1;
+                anyhow::anyhow!("{name}, message {number} (byte {byte}): {what}")
+            };
+            let source = Told {
+                source,
+                before_more: &before_more,
+            };
+            let mut pieces = Pieces::open(source, self.check).map_err(|p| at(first, p))?;
+            loop {
+                let number = found.messages;
+                let Some(piece) = pieces.next().map_err(|problem| at(number, problem))? else {
+                    break;
+                };
+                let ready = self.ready(piece, file, &mut found);
+                if take(ready.map_err(|problem| at(number, problem))?).is_break() {
+                    return Ok(found);
+                }
+            }
+            found.batch_segments += pieces.batch_segments;
+            if found.messages == first {
+                return Err(empty(path));
+            }
+        }
+        self.check_edits(&found)?;
+        Ok(found)
+    }
+
+    fn nothing(&self) -> Found {
+        Found {
+            edited: vec![0; self.edits.len()],
+            ..Found::default()
         }
     }
-    for (edit, edited) in edits.iter().zip(&inputs.edited) {
-        if *edited == 0 {
-            let segment = edit.location().segment_id();
-            bail!(
-                "--set {}: no message has this {segment} segment",
-                edit.location()
-            );
+
+    /// The message with its edits.
+    fn ready(&self, mut piece: Piece, file: usize, found: &mut Found) -> Result<Outgoing, Problem> {
+        for (edit, edited) in self.edits.iter().zip(&mut found.edited) {
+            *edited += usize::from(change(&mut piece, edit)?);
         }
+        found.messages += 1;
+        outgoing(piece, file, self.check)
     }
-    Ok(inputs)
+
+    fn check_edits(&self, found: &Found) -> anyhow::Result<()> {
+        for (edit, edited) in self.edits.iter().zip(&found.edited) {
+            if *edited == 0 {
+                let (location, segment) = (edit.location(), edit.location().segment_id());
+                bail!("--set {location}: no message has this {segment} segment");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A source that tells before it is read.
+struct Told<'t, R> {
+    source: R,
+    before_more: &'t dyn Fn(),
+}
+
+impl<R: Read> Read for Told<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (self.before_more)();
+        self.source.read(buffer)
+    }
+}
+
+fn empty(path: &Path) -> anyhow::Error {
+    let name = name(path);
+    anyhow::anyhow!("{name} holds no HL7 message: a message begins with MSH|")
 }
 
 /// The files of each directory, and those that a pattern stands for, in its place and in the
@@ -194,48 +304,74 @@ fn change(piece: &mut Piece, edit: &Edit) -> Result<bool, Problem> {
     Ok(true)
 }
 
+fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
 /// How an input is called in a text for people.
 pub(crate) fn name(path: &Path) -> String {
-    if path.as_os_str() == "-" {
+    if is_standard_input(path) {
         "standard input".to_owned()
     } else {
         path.display().to_string()
     }
 }
 
+fn unreadable(path: &Path) -> String {
+    format!(
+        "cannot read {}; check the path after --input",
+        path.display()
+    )
+}
+
 fn read(path: &Path) -> anyhow::Result<Bytes> {
     let mut bytes = Vec::new();
-    if path.as_os_str() == "-" {
-        std::io::stdin()
+    if is_standard_input(path) {
+        io::stdin()
             .lock()
             .read_to_end(&mut bytes)
             .context("reading standard input")?;
     } else {
-        bytes = std::fs::read(path).with_context(|| {
-            format!(
-                "cannot read {}; check the path after --input",
-                path.display()
-            )
-        })?;
+        bytes = std::fs::read(path).with_context(|| unreadable(path))?;
     }
     Ok(bytes.into())
 }
 
-/// Cuts by what the input begins with.
-fn cut(bytes: &Bytes, check: Check) -> Result<Cut, Problem> {
+/// What an input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// Text files and batches.
+    Text,
+    /// Frames of MLLP.
+    Capture,
+    /// One JSON object a line.
+    Ndjson,
+}
+
+/// What an input is by its beginning, and how long the mark of its encoding is; `None` where there
+/// is nothing but blanks.
+fn format(bytes: &[u8]) -> Option<(Format, usize)> {
     let mark = if bytes.starts_with(b"\xEF\xBB\xBF") {
         3
     } else {
         0
     };
-    let body = bytes.get(mark..).unwrap_or_default();
-    match body
-        .iter()
-        .find(|byte| !byte.is_ascii_whitespace() || **byte == 0x0B)
-    {
-        Some(&hl7_mllp::START_BLOCK) => capture::cut(bytes, mark),
-        Some(b'{') => ndjson::cut(bytes, mark, check),
-        _ => text::cut(bytes, check),
+    let mut body = bytes.get(mark..).unwrap_or_default().iter();
+    let first = body.find(|byte| !byte.is_ascii_whitespace() || **byte == 0x0B)?;
+    let format = match first {
+        &hl7_mllp::START_BLOCK => Format::Capture,
+        b'{' => Format::Ndjson,
+        _ => Format::Text,
+    };
+    Some((format, mark))
+}
+
+/// Cuts by what the input begins with.
+fn cut(bytes: &Bytes, check: Check) -> Result<Cut, Problem> {
+    match format(bytes) {
+        Some((Format::Capture, mark)) => capture::cut(bytes, mark),
+        Some((Format::Ndjson, mark)) => ndjson::cut(bytes, mark, check),
+        Some((Format::Text, _)) | None => text::cut(bytes, check),
     }
 }
 

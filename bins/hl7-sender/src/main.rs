@@ -22,6 +22,7 @@ mod report;
 mod schedule;
 mod send;
 mod summary;
+mod supply;
 mod tally;
 mod tls;
 

@@ -1,6 +1,6 @@
 //! From options to what a run needs: messages, receiver, plan.
 
-use std::path::Path;
+use std::{ops::ControlFlow, path::Path};
 
 use anyhow::{Context, bail};
 use hl7_message::loc;
@@ -13,17 +13,18 @@ use crate::{
     cli::{Cli, Secret},
     http,
     ids::{self, FreshIds},
-    input::{self, Check, Inputs},
+    input::{Check, Found, Reading},
     link::Target,
     mllp::{self, Dialer},
     report::{Each, warn},
     schedule::{Schedule, Until},
     send::Plan,
+    supply::{Stream, Supply},
     tls,
 };
 
-/// Reads the inputs, makes the edits, and tells a person what should be known before they go out.
-pub(crate) fn inputs(cli: &Cli) -> anyhow::Result<Inputs> {
+/// The inputs, and what is done with each of their messages.
+pub(crate) fn reading(cli: &Cli) -> anyhow::Result<Reading> {
     let mut edits = cli.input.set.clone();
     if cli.input.new_control_id {
         // Room for the ids that are put in while sending.
@@ -34,51 +35,76 @@ pub(crate) fn inputs(cli: &Cli) -> anyhow::Result<Inputs> {
     } else {
         Check::Whole
     };
-    let inputs = input::read_all(&cli.input.input, &edits, check)?;
-    if !cli.output.quiet {
-        tell(cli, &inputs);
-    }
-    Ok(inputs)
+    Reading::new(&cli.input.input, edits, check)
 }
 
-fn tell(cli: &Cli, inputs: &Inputs) {
-    if inputs.batch_segments > 0 {
-        let count = inputs.batch_segments;
+/// Tells a person what should be known of the inputs.
+pub(crate) fn tell(cli: &Cli, found: &Found) {
+    if cli.output.quiet {
+        return;
+    }
+    if found.batch_segments > 0 {
+        let count = found.batch_segments;
         warn(&format!(
             "{count} batch headers and trailers (FHS, BHS, BTS, FTS) are not sent"
         ));
     }
-    let total = inputs.messages.len();
-    for (edit, count) in cli.input.set.iter().zip(&inputs.edited) {
-        if *count < total {
+    let total = found.messages;
+    for (edit, &count) in cli.input.set.iter().zip(&found.edited) {
+        if (count as u64) < total {
             let location = edit.location();
             warn(&format!(
                 "--set {location}: {count} of {total} messages have this segment"
             ));
         }
     }
-    let again = cli.load.repeat.is_some_and(|times| times > 1) || cli.load.duration.is_some();
-    if again && !cli.input.new_control_id {
+}
+
+/// Takes the messages from where they are: from memory; from files that are too large for it, when
+/// all of them were read and found good; or from standard input, as they come.
+fn supply(cli: &Cli, reading: Reading) -> anyhow::Result<(Supply, Until)> {
+    let load = &cli.load;
+    let again = load.repeat.is_some_and(|times| times > 1) || load.duration.is_some();
+    if again && !cli.input.new_control_id && !cli.output.quiet {
         warn(
             "messages are sent again under the same control ids, and a receiver may answer them \
              as duplicates; --new-control-id gives each its own",
         );
     }
+    if reading.is_standard_input() && !again {
+        return Ok((
+            Supply::Stream(Stream::start(reading, Some(1))),
+            Until::InputEnds,
+        ));
+    }
+    let times = load.repeat.unwrap_or(1);
+    let until = |count: u64| match load.duration {
+        Some(time) => Until::Elapsed(time),
+        None => Until::Count(count.saturating_mul(times)),
+    };
+    if reading.is_large() {
+        let found = reading.each(|_| ControlFlow::Continue(()), || ())?;
+        tell(cli, &found);
+        let times = load.duration.is_none().then_some(times);
+        return Ok((
+            Supply::Stream(Stream::start(reading, times)),
+            until(found.messages),
+        ));
+    }
+    let (messages, found) = reading.all()?;
+    tell(cli, &found);
+    Ok((Supply::Held(messages), until(found.messages)))
 }
 
-pub(crate) fn plan(cli: &Cli, inputs: Inputs) -> anyhow::Result<Plan> {
+pub(crate) fn plan(cli: &Cli, reading: Reading) -> anyhow::Result<Plan> {
     let load = &cli.load;
-    let count = inputs.messages.len() as u64;
-    let until = match load.duration {
-        Some(time) => Until::Elapsed(time),
-        None => Until::Count(count.saturating_mul(load.repeat.unwrap_or(1))),
-    };
+    let (supply, until) = supply(cli, reading)?;
     Ok(Plan {
         schedule: Schedule {
             until,
             rate: load.rate,
         },
-        messages: inputs.messages,
+        supply,
         concurrency: usize::from(load.concurrency),
         delay: load.delay,
         retries: load.retries,

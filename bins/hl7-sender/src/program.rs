@@ -12,7 +12,10 @@ use crate::{
     cli::{Cli, Command},
     conformance,
     exit::Exit,
-    interrupt, listen, modality, prepare,
+    input::Reading,
+    interrupt,
+    link::Target,
+    listen, modality, prepare,
     report::{self, Each, Reporter},
     send::{Outcome, Run},
     summary,
@@ -46,38 +49,56 @@ fn send(cli: &Cli) -> anyhow::Result<Exit> {
              --apikey-file",
         );
     }
-    let inputs = prepare::inputs(cli)?;
+    let reading = prepare::reading(cli)?;
     let target = prepare::target(cli)?;
     let each = prepare::each(cli);
     if cli.input.dry_run {
-        let total = inputs.messages.len();
-        for (number, message) in (1..).zip(&inputs.messages) {
-            report::ready(each, number, total, message, &inputs.files);
-        }
-        let address = target.address();
-        let ready = report::counted(total as u64, "message");
-        anstream::eprintln!("Dry run: {ready} ready for {address}; nothing was sent.");
-        return Ok(Exit::Accepted);
+        return dry_run(cli, &reading, &target, each);
     }
     let reporter = Reporter {
         each,
-        inputs: inputs.files.clone(),
+        inputs: reading.files.clone(),
         answers: cli.output.verbose > u8::from(cli.load.is_load()),
         progress: each == Each::Nothing && !cli.output.quiet,
     };
-    let plan = prepare::plan(cli, inputs)?;
-    let outcome = runtime()?.block_on(async {
+    let streamed = reading.is_standard_input();
+    let plan = prepare::plan(cli, reading)?;
+    let mut outcome = runtime()?.block_on(async {
         let abort = CancellationToken::new();
         let watch = interrupt::cancel(abort.clone()).context("listening for signals")?;
         let outcome = Run::new(plan, target, reporter, abort).finish().await;
         watch.abort();
         anyhow::Ok(outcome)
     })?;
-    let exit = last_words(cli, &outcome)?;
-    match outcome.unsaved {
-        Some(error) => Err(error).context("an answer could not be written; check --save-acks"),
-        None => Ok(exit),
+    let read = outcome.read.take().transpose();
+    if let Ok(Some(found)) = &read
+        && streamed
+    {
+        prepare::tell(cli, found);
     }
+    let exit = last_words(cli, &outcome)?;
+    if let Some(error) = outcome.unsaved {
+        return Err(error).context("an answer could not be written; check --save-acks");
+    }
+    match read {
+        Err(error) if exit != Exit::Interrupted => {
+            Err(error).context("reading ended here; what came before was sent")
+        }
+        _ => Ok(exit),
+    }
+}
+
+fn dry_run(cli: &Cli, reading: &Reading, target: &Target, each: Each) -> anyhow::Result<Exit> {
+    let (messages, found) = reading.all()?;
+    prepare::tell(cli, &found);
+    let total = messages.len();
+    for (number, message) in (1..).zip(&messages) {
+        report::ready(each, number, total, message, &reading.files);
+    }
+    let address = target.address();
+    let ready = report::counted(total as u64, "message");
+    anstream::eprintln!("Dry run: {ready} ready for {address}; nothing was sent.");
+    Ok(Exit::Accepted)
 }
 
 fn runtime() -> anyhow::Result<Runtime> {

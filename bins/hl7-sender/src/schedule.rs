@@ -15,6 +15,8 @@ pub(crate) struct Schedule {
 pub(crate) enum Until {
     Count(u64),
     Elapsed(Duration),
+    /// Nobody knows how many there are before they are read.
+    InputEnds,
 }
 
 /// When a message is due, counted from the start.
@@ -33,7 +35,7 @@ impl Schedule {
         match (self.until, self.rate) {
             (Until::Count(count), _) => Some(count),
             (Until::Elapsed(time), Some(rate)) => Some(count_due(time, rate)),
-            (Until::Elapsed(_), None) => None,
+            (Until::Elapsed(_), None) | (Until::InputEnds, _) => None,
         }
     }
 

@@ -21,18 +21,19 @@ use crate::{
     acks::AckFiles,
     expect::Expect,
     ids::FreshIds,
+    input::Found,
     link::{Failure, Link, Reply, Target},
     outgoing::Outgoing,
     report::{Reporter, Sent},
     schedule::{Due, Schedule, Until},
+    supply::Supply,
     tally::Tally,
 };
 
 /// What to send and how.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// Not empty; sent in order, and from the start again if there is more to send.
-    pub(crate) messages: Vec<Outgoing>,
+    pub(crate) supply: Supply,
     pub(crate) schedule: Schedule,
     /// Messages in flight at once, each on a connection of its own.
     pub(crate) concurrency: usize,
@@ -64,6 +65,8 @@ pub(crate) struct Outcome {
     pub(crate) interrupted: bool,
     /// Why an answer could not be written down, which ended the run.
     pub(crate) unsaved: Option<io::Error>,
+    /// What was found in an input that was sent while it was read, or why reading ended.
+    pub(crate) read: Option<anyhow::Result<Found>>,
 }
 
 #[cfg(test)]
@@ -79,6 +82,7 @@ impl Outcome {
             unreachable: None,
             interrupted: false,
             unsaved: None,
+            read: None,
         }
     }
 }
@@ -111,6 +115,8 @@ const TALLIES: usize = 8;
 struct Turn {
     /// From 0.
     number: u64,
+    /// The message, where it is held nowhere else.
+    message: Option<Outgoing>,
     /// From when its latency counts.
     due: Instant,
 }
@@ -182,7 +188,7 @@ impl Run {
             elapsed,
             total: match self.plan.schedule.until {
                 Until::Count(count) => count,
-                Until::Elapsed(_) => tally.tried + unanswered,
+                Until::Elapsed(_) | Until::InputEnds => tally.tried + unanswered,
             },
             overdue: match (self.plan.schedule.until, self.plan.schedule.total()) {
                 (Until::Elapsed(_), Some(due)) => due.saturating_sub(tally.tried + unanswered),
@@ -196,6 +202,10 @@ impl Run {
             }),
             interrupted: self.abort.is_cancelled(),
             unsaved: lock(&self.unsaved).take(),
+            read: match &self.plan.supply {
+                Supply::Held(_) => None,
+                Supply::Stream(stream) => stream.end(),
+            },
         }
     }
 
@@ -203,7 +213,7 @@ impl Run {
         let mut link = self.target.link();
         let mut edition = Vec::new();
         while let Some(turn) = self.turn().await {
-            let Some(message) = self.message(turn.number) else {
+            let Some(message) = self.message(&turn) else {
                 break;
             };
             let (bytes, id) = self.edition(&turn, message, &mut edition);
@@ -247,28 +257,43 @@ impl Run {
         if self.finish.is_cancelled() {
             return None;
         }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let number = || self.next.fetch_add(1, Ordering::Relaxed);
+        let (number, message) = match &self.plan.supply {
+            Supply::Held(_) => (number(), None),
+            Supply::Stream(stream) => tokio::select! {
+                biased;
+                () = self.finish.cancelled() => return None,
+                taken = stream.next(number) => taken.map(|(n, message)| (n, Some(message)))?,
+            },
+        };
         let now = Instant::now();
         let due = match self.plan.schedule.due(number, now - self.started) {
             Due::Never => return None,
             Due::Now => now,
             Due::At(wait) => self.started + wait,
         };
+        let turn = |due| Turn {
+            number,
+            message,
+            due,
+        };
         if due <= now {
             // Late because the receiver was slow: the wait is part of the latency.
-            return Some(Turn { number, due });
+            return Some(turn(due));
         }
         tokio::select! {
             () = self.finish.cancelled() => None,
             // Late because of our own timer: that is nobody's latency.
-            () = sleep_until(due) => Some(Turn { number, due: Instant::now() }),
+            () = sleep_until(due) => Some(turn(Instant::now())),
         }
     }
 
-    fn message(&self, number: u64) -> Option<&Outgoing> {
-        let count = self.plan.messages.len() as u64;
-        let index = number.checked_rem(count)?;
-        self.plan.messages.get(usize::try_from(index).ok()?)
+    fn message<'m>(&'m self, turn: &'m Turn) -> Option<&'m Outgoing> {
+        let Supply::Held(messages) = &self.plan.supply else {
+            return turn.message.as_ref();
+        };
+        let index = turn.number.checked_rem(messages.len() as u64)?;
+        messages.get(usize::try_from(index).ok()?)
     }
 
     /// The bytes to be sent and the control id in them: the message's own, or a fresh one.

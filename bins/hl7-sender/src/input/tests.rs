@@ -177,4 +177,52 @@ proptest! {
     fn no_input_makes_it_panic(input in prop::collection::vec(any::<u8>(), 0..60)) {
         let _ = cut(&Bytes::from(input), Check::Nothing);
     }
+
+    #[test]
+    fn read_piece_by_piece_it_is_the_same(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "MSH|^~\\&|A|||||||1", "PID|1", "\r", "\n", "\r\n", "\n\n", "FHS|^~\\&", "note", "\x0B",
+                "\x1C\r", "\x1C", "{\"message\":\"MSH|^~\\\\&|A|||||||1\"}", "\u{FEFF}",
+            ]),
+            0..14,
+        ),
+        step in 1..9_usize,
+        checked in any::<bool>(),
+    ) {
+        let input = parts.concat();
+        let check = if checked { Check::Whole } else { Check::Nothing };
+        let whole = cut(&Bytes::from(input.clone()), check);
+        let mut pieces = Vec::new();
+        let batch_segments = stream_all(input.as_bytes(), step, check, &mut pieces);
+        match (whole, batch_segments) {
+            (Ok(whole), Ok(batch_segments)) => {
+                prop_assert_eq!(whole.pieces, pieces);
+                prop_assert_eq!(whole.batch_segments, batch_segments);
+            }
+            (Err(whole), Err(streamed)) => prop_assert_eq!(whole, streamed),
+            (whole, streamed) => prop_assert!(false, "{:?} but {:?}", whole, streamed),
+        }
+    }
+}
+
+/// Reads a few bytes at a time.
+fn stream_all(
+    input: &[u8],
+    step: usize,
+    check: Check,
+    pieces: &mut Vec<Piece>,
+) -> Result<usize, Problem> {
+    struct Slow<'a>(&'a [u8], usize);
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let len = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..len])
+        }
+    }
+    let mut streamed = Pieces::open(Slow(input, step), check)?;
+    while let Some(piece) = streamed.next()? {
+        pieces.push(piece);
+    }
+    Ok(streamed.batch_segments)
 }

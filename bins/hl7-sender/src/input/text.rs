@@ -8,20 +8,31 @@ use super::{Check, Cut, Piece, Problem};
 pub(super) fn cut(bytes: &Bytes, check: Check) -> Result<Cut, Problem> {
     let mut cut = Cut::default();
     for chunk in chunks(bytes) {
-        match chunk.kind {
-            ChunkKind::Message => cut.pieces.push(piece(bytes, chunk, check)?),
-            ChunkKind::Other => {
-                let what =
-                    "this is not HL7: a message begins with MSH and its delimiters, MSH|^~\\&";
-                return Err(Problem::new(chunk.offset, what));
-            }
-            ChunkKind::FileHeader
-            | ChunkKind::BatchHeader
-            | ChunkKind::BatchTrailer
-            | ChunkKind::FileTrailer => cut.batch_segments += 1,
+        match piece_of(bytes, chunk, check)? {
+            Some(piece) => cut.pieces.push(piece),
+            None => cut.batch_segments += 1,
         }
     }
     Ok(cut)
+}
+
+/// The message that a chunk of `input` is; `None` for a header or a trailer of a batch.
+pub(super) fn piece_of(
+    input: &Bytes,
+    chunk: Chunk<'_>,
+    check: Check,
+) -> Result<Option<Piece>, Problem> {
+    match chunk.kind {
+        ChunkKind::Message => piece(input, chunk, check).map(Some),
+        ChunkKind::Other => {
+            let what = "this is not HL7: a message begins with MSH and its delimiters, MSH|^~\\&";
+            Err(Problem::new(chunk.offset, what))
+        }
+        ChunkKind::FileHeader
+        | ChunkKind::BatchHeader
+        | ChunkKind::BatchTrailer
+        | ChunkKind::FileTrailer => Ok(None),
+    }
 }
 
 /// The message as it travels: CR-terminated already and so left alone, or its segments joined.

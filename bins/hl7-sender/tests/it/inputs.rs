@@ -197,3 +197,87 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert_eq!(peer.frames().len(), 1);
 }
+
+/// The sender, reading from a pipe that stays open.
+fn piped(port: u16, more: &[&str]) -> std::process::Child {
+    use std::process::{Command, Stdio};
+    let mut command = Command::new(sender().get_program());
+    command.args(["--host", "127.0.0.1", "--input", "-", "--port"]);
+    command
+        .arg(port.to_string())
+        .args(more)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn from_a_pipe_messages_go_out_as_they_come() {
+    use std::io::Write as _;
+    for (begin, end) in [("\x0B", "\x1C\r"), ("", "\n")] {
+        let peer = Peer::new(&[Act::Code("AA")]);
+        let mut child = piped(peer.port, &["--set", "PID-5.1=ROE"]);
+        let mut stdin = child.stdin.take().unwrap();
+        for n in [1, 2] {
+            let cr = message(n).replace('\n', "\r");
+            stdin
+                .write_all(format!("{begin}{cr}{end}").as_bytes())
+                .unwrap();
+        }
+        // A frame ends with its own end, text where the next message begins.
+        let seen = peer.next();
+        assert!(seen.frame.windows(8).any(|bytes| bytes == b"ROE^JANE"));
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        let out = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(out, "Sending complete. Successfully sent 2/2 messages.\n");
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_pipe_ends_it_with_its_place() {
+    use std::io::Write as _;
+    let peer = Peer::new(&[Act::Code("AA")]);
+    for (input, says, sent) in [
+        (
+            format!("{}\nMSH|^~\\&|A\nPID|1\n", message(1)),
+            "standard input, message 2 (byte 70): the message has no control id",
+            1,
+        ),
+        (String::new(), "standard input holds no HL7 message", 0),
+        ("hello".to_owned(), "message 1 (byte 0): this is not HL7", 0),
+    ] {
+        let mut child = piped(peer.port, &[]);
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(says), "{error}");
+        assert_eq!(peer.all().len(), sent, "{error}");
+    }
+    let mut child = piped(peer.port, &["--set", "OBR-2=1"]);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(message(1).as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("no message has this OBR segment"), "{error}");
+}
+
+#[test]
+fn a_pipe_can_be_sent_again_when_it_has_ended() {
+    let peer = Peer::new(&[Act::Code("AA")]);
+    let mut command = sender();
+    command.args(["--host", "127.0.0.1", "--port", &peer.port.to_string()]);
+    command.args(["--input", "-", "--repeat", "3", "--new-control-id"]);
+    run(command.write_stdin(message(1)))
+        .exits(0)
+        .ends_with("Sending complete. Successfully sent 3/3 messages.");
+    assert_eq!(peer.all().len(), 3);
+}
