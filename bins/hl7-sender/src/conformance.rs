@@ -8,9 +8,8 @@ mod report;
 mod sheet;
 mod wire;
 
-use std::io::Write;
-
 use anyhow::Context;
+use hl7_cli::{ERROR, print_line};
 use hl7_mllp::{client::TcpDialer, tls::TlsDialer};
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +24,6 @@ use crate::{
     interrupt,
     link::{Failure, Target as Receiver},
     mllp::{self, Dialer},
-    report::BAD,
     tls,
 };
 use case::{Case, Step, Want};
@@ -77,7 +75,7 @@ pub(crate) async fn run(
         Err(failure) => {
             let exit = failure.kind.exit();
             let advice = Receiver::Mllp(target).advice(failure.kind);
-            anstream::eprintln!("{BAD}error:{BAD:#} {}; {advice}", failure.text);
+            anstream::eprintln!("{ERROR}error:{ERROR:#} {}; {advice}", failure.text);
             return Ok(exit);
         }
     };
@@ -86,14 +84,13 @@ pub(crate) async fn run(
         std::fs::write(path, html::page(&report))
             .with_context(|| format!("cannot write {shown}; check --report"))?;
     }
-    let mut out = std::io::stdout().lock();
     if cli.output.json {
         for object in report.objects() {
-            writeln!(out, "{object}").context("writing to standard output")?;
+            print_line(object).context("writing to standard output")?;
         }
         anstream::eprintln!("{}", report.last_words());
     } else {
-        writeln!(out, "{}", report.last_words()).context("writing to standard output")?;
+        print_line(report.last_words()).context("writing to standard output")?;
     }
     let (_, failed, _) = report.counts();
     Ok(match (report.interrupted, failed) {

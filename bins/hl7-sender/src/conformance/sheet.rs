@@ -176,6 +176,12 @@ impl Maker {
         accession
     }
 
+    /// Accession numbers that a case made itself, so that they are taken away, too.
+    pub(super) fn remember(&mut self, accessions: &[&str]) {
+        let own = accessions.iter().map(|&accession| accession.to_owned());
+        self.orders.extend(own);
+    }
+
     /// A patient id that was not used before.
     pub(super) fn patient(&mut self) -> String {
         let number = self.number();

@@ -152,14 +152,11 @@ fn a_lenient_broker_fails_the_strict_cases() {
 #[test]
 fn every_id_is_the_runs_own() {
     let bed = Bed::new(Preset::Medsynapse);
-    let ran = conformance(
-        &bed.address.to_string(),
-        &["--json", "--basis", "statement"],
-    );
+    let ran = conformance(&bed.address.to_string(), &["--json"]);
     let summary: Value = serde_json::from_str(ran.out.lines().last().unwrap()).unwrap();
     let mark = summary["mark"].as_str().unwrap().to_owned();
     let query = MessageQuery {
-        limit: 1_000,
+        limit: 10_000,
         ..MessageQuery::default()
     };
     let messages = bed.store().messages(&query).unwrap().items;
@@ -171,6 +168,11 @@ fn every_id_is_the_runs_own() {
         assert!(
             accession.is_empty() || accession.starts_with(&mark),
             "{accession}"
+        );
+        let patient = message.patient_id.unwrap_or_default();
+        assert!(
+            patient.is_empty() || patient.starts_with(&mark),
+            "{patient}"
         );
     }
     ran.exits(0);

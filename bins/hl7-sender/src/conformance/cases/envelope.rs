@@ -219,10 +219,21 @@ pub(super) static CASES: &[Case] = &[
         preset: None,
         steps: |m| {
             let id = m.control_id();
-            let ack = m.control("CA", "NONE").set("MSH", 9, "ACK^O01");
-            let ack = ack.without("ORC").without("OBR");
+            let ack = m.new_order().set("MSH", 9, "ACK^O01");
+            let others = ["PID", "PV1", "ORC", "OBR"];
+            let ack = others.iter().fold(ack, |ack, name| ack.without(name));
             let ack = ack.with(&format!("MSA|AA|{id}|Thank you."));
             vec![raw(ack.bytes(), Want::Silence)]
+        },
+    },
+    Case {
+        number: "MSH-21",
+        rule: "MSA-2 is MSH-10 as it was written, with its escapes and blanks.",
+        basis: Statement,
+        preset: None,
+        steps: |m| {
+            let id = format!(r"{} \T\ 1", m.mark());
+            accepted(m, 10, &[&id])
         },
     },
 ];

@@ -30,9 +30,9 @@ fn missing(m: &mut Maker, segment: &str, number: usize, name: &str) -> Vec<Step>
 }
 
 fn unknown(m: &mut Maker, control: &str) -> Vec<Step> {
-    let accession = m.accession();
+    let (accession, patient) = (m.accession(), m.patient());
     let text = format!("No order has accession number {accession}.");
-    vec![reject(m.order(control, &accession, "NOBODY"), &text)]
+    vec![reject(m.order(control, &accession, &patient), &text)]
 }
 
 macro_rules! mandatory {
@@ -246,12 +246,13 @@ pub(super) static CASES: &[Case] = &[
         basis: Decision,
         preset: None,
         steps: |m| {
-            let fits = format!("{:X<16}", m.accession());
+            let (fits, patient) = (format!("{:X<16}", m.accession()), m.patient());
             let long = format!("{fits}X");
+            m.remember(&[&fits, &long]);
             vec![
-                accept(m.order("NW", &fits, "P1"), REGISTERED),
+                accept(m.order("NW", &fits, &patient), REGISTERED),
                 accept(m.control("CA", &fits), CANCELLED),
-                reject_any(m.order("NW", &long, "P1")),
+                reject_any(m.order("NW", &long, &patient)),
             ]
         },
     },
@@ -303,5 +304,38 @@ pub(super) static CASES: &[Case] = &[
             let sheet = sheet.set("PV1", 8, "D1^REFERRER").set("PV1", 20, "70");
             vec![accept(sheet.set("OBR", 31, "^cough"), REGISTERED)]
         },
+    },
+    Case {
+        number: "ORM-34",
+        rule: "The accession number is the first component of OBR-2, whatever stands behind it.",
+        basis: Statement,
+        preset: None,
+        steps: |m| {
+            let (accession, patient) = (m.accession(), m.patient());
+            let sheet = m.order("NW", &accession, &patient);
+            let sheet = sheet.set("OBR", 2, &format!("{accession}^RIS"));
+            vec![
+                accept(sheet, REGISTERED),
+                accept(m.order("NW", &accession, &patient), UPDATED),
+            ]
+        },
+    },
+    Case {
+        number: "ORM-35",
+        rule: "A scheduled start (OBR-36) that is no date and time is AR.",
+        basis: Decision,
+        preset: None,
+        steps: |m| {
+            let starts = ["TOMORROW", "20301350", "2030"];
+            let sheets = starts.map(|start| m.new_order().set("OBR", 36, start));
+            sheets.map(reject_any).into()
+        },
+    },
+    Case {
+        number: "ORM-36",
+        rule: "A sex (PID-8) that table 0001 does not name is AR.",
+        basis: Decision,
+        preset: None,
+        steps: |m| vec![reject_any(m.new_order().set("PID", 8, "Q"))],
     },
 ];

@@ -171,4 +171,18 @@ pub(super) static CASES: &[Case] = &[
             vec![order, accept(report.set("OBX", 5, &text), REGISTERED)]
         },
     },
+    Case {
+        number: "ORU-13",
+        rule: "PID, PV1, ORC and OBR of a report may each stand once: twice is AR.",
+        basis: Statement,
+        preset: None,
+        steps: |m| {
+            let twice = |name: &&str| {
+                let (accession, patient) = (m.accession(), m.patient());
+                let report = m.report(&accession, &patient, "Normal study.");
+                reject_any(report.twice(name))
+            };
+            ["PID", "PV1", "ORC", "OBR"].iter().map(twice).collect()
+        },
+    },
 ];

@@ -21,9 +21,9 @@ pub(super) static CASES: &[Case] = &[
         basis: Decision,
         preset: None,
         steps: |m| {
-            let accession = m.accession();
+            let (accession, patient) = (m.accession(), m.patient());
             vec![
-                accept(m.order("NW", &accession, "P1"), "Order registered."),
+                accept(m.order("NW", &accession, &patient), "Order registered."),
                 accept(m.control("CA", &accession), "Order cancelled."),
                 Step::Again,
             ]
