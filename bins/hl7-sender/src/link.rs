@@ -3,7 +3,8 @@
 use std::fmt;
 
 use bytes::Bytes;
-use hl7_message::{Ack, AckCode, InvalidAck, Message};
+use hl7_message::{AckCode, Message};
+use hl7_mllp::correlate::{Correlate, Hl7};
 
 use crate::{broken, exit::Exit, http, mllp, outgoing::Outgoing};
 
@@ -27,13 +28,13 @@ impl Reply {
         let no_ack = |what: &str| Failure::new(FailureKind::NoAck, what);
         let message =
             Message::parse(&answer).map_err(|_| no_ack("the answer is not an HL7 message"))?;
-        let ack = Ack::parse(&message).map_err(|error| {
-            no_ack(match error {
-                InvalidAck::NoMsa => "the answer has no MSA segment",
-                InvalidAck::UnknownCode => "the answer has an unknown code (MSA-1)",
-            })
-        })?;
-        let code = ack.code;
+        let ack = Hl7
+            .acknowledgement(&answer)
+            .ok_or_else(|| no_ack("the answer has no MSA segment"))?;
+        let code = std::str::from_utf8(ack.code).ok();
+        let code: AckCode = code
+            .and_then(|code| code.parse().ok())
+            .ok_or_else(|| no_ack("the answer has an unknown code (MSA-1)"))?;
         // A receiver that could not read the header refuses the message without naming it.
         let nameless = ack.control_id.is_empty() && !code.is_accept();
         if ack.control_id != sent && !nameless {
@@ -232,7 +233,7 @@ impl Link<'_> {
         id: &[u8],
     ) -> Result<Reply, Failure> {
         match self {
-            Self::Mllp(link) => link.exchange(bytes).await,
+            Self::Mllp(link) => link.exchange(bytes, id).await,
             Self::Broken(target) => target.exchange(bytes).await,
             Self::Http(target) => target.exchange(message, bytes, id).await,
         }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use hl7_mllp::{
     client::{AnswerPhase, Client, ClientConfig, Dial, ExchangeError, TcpDialer},
-    correlate::{Correlate, Hl7},
     tls::TlsDialer,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -155,7 +154,8 @@ impl<'t> Link<'t> {
         Self { target, open: None }
     }
 
-    pub(crate) async fn exchange(&mut self, bytes: &[u8]) -> Result<Reply, Failure> {
+    /// Sends `bytes`, which have the control id `id`.
+    pub(crate) async fn exchange(&mut self, bytes: &[u8], id: &[u8]) -> Result<Reply, Failure> {
         let mut client = match self.open.take() {
             Some(client) => client,
             None => self.target.connect().await?,
@@ -172,7 +172,7 @@ impl<'t> Link<'t> {
         } else {
             client.close().await;
         }
-        Reply::read(answer, Hl7.control_id(bytes).unwrap_or_default())
+        Reply::read(answer, id)
     }
 
     pub(crate) async fn close(self) {

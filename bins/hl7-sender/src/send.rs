@@ -97,11 +97,14 @@ pub(crate) struct Run {
     next: AtomicU64,
     /// Something got through to the receiver.
     reached: AtomicBool,
-    unanswered: AtomicU64,
+    /// Messages that were sent, or are about to be, and have no outcome yet.
+    in_hand: AtomicU64,
     unreachable: Mutex<Option<Failure>>,
     unsaved: Mutex<Option<io::Error>>,
-    /// Take no new message.
+    /// Take no new message: whoever waits for one is woken by the token, and whoever does not
+    /// looks at the flag, which takes no lock.
     finish: CancellationToken,
+    stopped: AtomicBool,
     /// Give up the messages in hand, too.
     abort: CancellationToken,
     /// A few tallies instead of one, so that workers seldom meet.
@@ -136,10 +139,11 @@ impl Run {
             started: Instant::now(),
             next: AtomicU64::new(0),
             reached: AtomicBool::new(false),
-            unanswered: AtomicU64::new(0),
+            in_hand: AtomicU64::new(0),
             unreachable: Mutex::new(None),
             unsaved: Mutex::new(None),
             finish: abort.child_token(),
+            stopped: AtomicBool::new(false),
             abort,
             tallies: std::iter::repeat_with(|| Mutex::new(Tally::new()))
                 .take(tallies)
@@ -160,12 +164,18 @@ impl Run {
         }
         let bar = run.reporter.bar(run.plan.schedule.total());
         let mut tick = interval(Duration::from_millis(200));
+        let mut aborted = false;
         loop {
             tokio::select! {
                 ended = workers.join_next() => {
                     if ended.is_none() {
                         break;
                     }
+                }
+                () = run.abort.cancelled(), if !aborted => {
+                    aborted = true;
+                    run.stop();
+                    workers.abort_all();
                 }
                 _ = tick.tick() => {
                     bar.set_position(run.tallies.iter().map(|tally| lock(tally).tried).sum());
@@ -183,7 +193,7 @@ impl Run {
             tally.merge(&lock(part));
         }
         let unreachable = lock(&self.unreachable).take();
-        let unanswered = self.unanswered.load(Ordering::Relaxed);
+        let unanswered = self.in_hand.load(Ordering::Relaxed);
         Outcome {
             elapsed,
             total: match self.plan.schedule.until {
@@ -218,14 +228,11 @@ impl Run {
             };
             let (bytes, id) = self.edition(&turn, message, &mut edition);
             let mut tries = 0;
-            let outcome = tokio::select! {
-                biased;
-                outcome = self.try_out(&mut link, message, (bytes, id), &mut tries) => outcome,
-                () = self.abort.cancelled() => {
-                    self.unanswered.fetch_add(1, Ordering::Relaxed);
-                    return;
-                }
-            };
+            // An abort ends this task at an await, and there is none but this between the two.
+            self.in_hand.fetch_add(1, Ordering::Relaxed);
+            let outcome = self.try_out(&mut link, message, (bytes, id), &mut tries);
+            let outcome = outcome.await;
+            self.in_hand.fetch_sub(1, Ordering::Relaxed);
             let latency = turn.due.elapsed();
             let accepted = self.plan.expect.is_met(&outcome);
             if let Some(tally) = self.tallies.get(worker % self.tallies.len()) {
@@ -254,7 +261,7 @@ impl Run {
 
     /// Waits for the next turn; `None` when there is no more to send.
     async fn turn(&self) -> Option<Turn> {
-        if self.finish.is_cancelled() {
+        if self.stopped.load(Ordering::Relaxed) {
             return None;
         }
         let number = || self.next.fetch_add(1, Ordering::Relaxed);
@@ -262,8 +269,8 @@ impl Run {
             Supply::Held(_) => (number(), None),
             Supply::Stream(stream) => tokio::select! {
                 biased;
-                () = self.finish.cancelled() => return None,
                 taken = stream.next(number) => taken.map(|(n, message)| (n, Some(message)))?,
+                () = self.finish.cancelled() => return None,
             },
         };
         let now = Instant::now();
@@ -345,12 +352,17 @@ impl Run {
             let code = reply.code.as_str();
             if let Err(error) = files.save(sent.number, sent.id, code, &reply.answer) {
                 lock(&self.unsaved).get_or_insert(error);
-                self.finish.cancel();
+                self.stop();
             }
         }
         if sent.ends_run || (self.plan.fail_fast && !sent.accepted) {
-            self.finish.cancel();
+            self.stop();
         }
+    }
+
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        self.finish.cancel();
     }
 
     /// Whether nothing has got through yet, and this outcome says that nothing will.

@@ -4,7 +4,7 @@
 //! MSH-10, MSH-15, MSH-16, MSA-1 and MSA-2.
 
 use bytes::Bytes;
-use memchr::memchr2;
+use memchr::{memchr_iter, memchr2};
 
 /// Tells a [`Client`](crate::client::Client) which answer belongs to which message.
 pub trait Correlate: Send + Sync {
@@ -153,10 +153,10 @@ impl Correlate for Hl7 {
     fn control_id<'a>(&self, frame: &'a [u8]) -> Option<&'a [u8]> {
         let (separator, header) = header(frame)?;
         // MSH-1 is the separator itself, so MSH-10 is the ninth piece after it.
-        header
-            .split(|byte| *byte == separator)
-            .nth(8)
-            .filter(|id| !id.is_empty())
+        let mut ends = memchr_iter(separator, header);
+        let start = ends.nth(7)? + 1;
+        let end = ends.next().unwrap_or(header.len());
+        header.get(start..end).filter(|id| !id.is_empty())
     }
 
     fn acknowledgement<'a>(&self, frame: &'a [u8]) -> Option<Acknowledgement<'a>> {

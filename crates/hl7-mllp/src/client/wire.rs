@@ -1,6 +1,12 @@
 //! The connection under a client: frames out, frames in, every wait bounded.
 
-use std::{future::poll_fn, io, pin::Pin, task::Poll, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
@@ -108,11 +114,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.encode(frame, &mut unsent)?;
         self.usable = false;
         let Self { stream, config, .. } = self;
-        let written = timeout(config.write_timeout, async {
+        let mut writing = pin!(async {
             stream.write_all(&unsent).await?;
             stream.flush().await
         });
-        match written.await {
+        // Nearly always there is room for all of it: then no timer is set for it.
+        let at_once = poll_fn(|cx| Poll::Ready(writing.as_mut().poll(cx))).await;
+        let written = match at_once {
+            Poll::Ready(written) => Ok(written),
+            Poll::Pending => timeout(config.write_timeout, writing).await,
+        };
+        match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(ExchangeError::of_link(error)),
             Err(_) => Err(ExchangeError::WriteTimeout),
