@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use medsynapse_benches::echo;
+use medsynapse_benches::load::{self, Load, Pace};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::echo;
-use crate::load::{self, Load, Pace};
 use crate::server::Server;
 
 /// Orders that the messages are about.
@@ -66,7 +66,7 @@ pub(crate) async fn run(
             all(&acknowledged, 1).await?;
             let (from, start) = (acknowledged.load(Ordering::Relaxed), Instant::now());
             all(&acknowledged, messages).await?;
-            drained = crate::count(messages - from) / start.elapsed().as_secs_f64();
+            drained = medsynapse_benches::count(messages - from) / start.elapsed().as_secs_f64();
         }
     }
     Ok(Away { resident, drained })

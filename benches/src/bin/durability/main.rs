@@ -4,22 +4,20 @@
 //! Everything is on this machine's loopback and in a temporary directory, and ends by itself.
 
 mod away;
-mod echo;
-mod load;
 mod rows;
 mod server;
-mod table;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use medsynapse_benches::load::{Load, Pace, percentile};
+use medsynapse_benches::table::{Limit, Table};
+use medsynapse_benches::{count, echo, load, process};
 
-use load::{Load, Pace, percentile};
 use rows::Rows;
 use server::Server;
-use table::{Limit, Table};
 
 /// Prints what the broker does and how far that is from the machine's limits.
 #[derive(Debug, Parser)]
@@ -57,7 +55,7 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let program = match &options.server {
         Some(program) => program.clone(),
-        None => server::build()?,
+        None => process::build("hl7-server")?,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -364,11 +362,6 @@ impl Bench {
         );
         Ok(())
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-fn count(number: usize) -> f64 {
-    number as f64
 }
 
 /// The size of a directory in megabytes.

@@ -105,7 +105,7 @@ impl Rows {
         for first in (0..self.messages).step_by(batch) {
             self.commit(&database, first, batch)?;
         }
-        Ok(crate::count(self.messages) / start.elapsed().as_secs_f64())
+        Ok(medsynapse_benches::count(self.messages) / start.elapsed().as_secs_f64())
     }
 
     /// How long each of the first commits takes that hold one message.

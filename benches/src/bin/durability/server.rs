@@ -2,32 +2,17 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-
-/// Ticks a second in `/proc/PID/stat`; the same on every Linux.
-const TICKS: u64 = 100;
+use anyhow::{Context, Result};
+use medsynapse_benches::process;
 
 pub(crate) struct Server {
     child: Child,
     pub(crate) mllp: SocketAddr,
     pub(crate) rest: SocketAddr,
-}
-
-/// Builds the server of this workspace and gives its path.
-pub(crate) fn build() -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--release", "--quiet", "-p", "hl7-server"])
-        .status()
-        .context("building the server")?;
-    ensure!(status.success(), "the server does not build");
-    let own = std::env::current_exe()?;
-    let directory = own.parent().context("where this program lies")?;
-    Ok(directory.with_file_name("release").join("hl7-server"))
 }
 
 impl Server {
@@ -83,20 +68,12 @@ impl Server {
 
     /// Processor time so far.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // Behind the name, which may hold anything, in parentheses.
-        let (_, rest) = stat.rsplit_once(") ").context("/proc/PID/stat")?;
-        let ticks = rest.split(' ').skip(11).take(2).map(str::parse::<u64>);
-        let ticks: u64 = ticks.sum::<Result<u64, _>>()?;
-        Ok(Duration::from_millis(ticks * 1_000 / TICKS))
+        process::cpu(self.child.id())
     }
 
     /// Resident memory in bytes.
     pub(crate) fn resident(&self) -> Result<usize> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        Ok(kib.context("VmRSS")?.trim().parse::<usize>()? * 1024)
+        process::resident(self.child.id())
     }
 
     /// kill -9.

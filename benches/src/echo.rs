@@ -12,7 +12,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// Sends every byte back.
-pub(crate) async fn start_echo() -> Result<SocketAddr> {
+///
+/// # Errors
+///
+/// No port is free.
+pub async fn start_echo() -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
@@ -36,7 +40,11 @@ pub(crate) async fn start_echo() -> Result<SocketAddr> {
 }
 
 /// Reads every message and acknowledges it, storing nothing.
-pub(crate) async fn start_acknowledging() -> Result<SocketAddr> {
+///
+/// # Errors
+///
+/// No port is free.
+pub async fn start_acknowledging() -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     acknowledge(listener, Arc::default());
@@ -44,7 +52,7 @@ pub(crate) async fn start_acknowledging() -> Result<SocketAddr> {
 }
 
 /// The same on a socket that listens already; counts.
-pub(crate) fn acknowledge(listener: TcpListener, count: Arc<AtomicUsize>) {
+pub fn acknowledge(listener: TcpListener, count: Arc<AtomicUsize>) {
     let responder = Arc::new(medsynapse::Profile::default().responder);
     let now = Timestamp::from_date(2023, 6, 14).unwrap_or_else(|| unreachable!("a date"));
     let handler = handler_fn(move |request: Request| {

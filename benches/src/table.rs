@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 /// Floor and stretch of a figure.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Limit {
+pub enum Limit {
+    /// The more the better.
     AtLeast(f64, f64),
+    /// The less the better.
     AtMost(f64, f64),
 }
 
@@ -31,25 +33,21 @@ impl Limit {
     }
 }
 
+/// Figures, each beside what it should be.
 #[derive(Debug, Default)]
-pub(crate) struct Table {
+pub struct Table {
     rows: Vec<[String; 6]>,
     notes: Vec<String>,
 }
 
 impl Table {
-    pub(crate) fn ratio(&mut self, name: &str, value: f64, limit: Limit, detail: &str) {
+    /// Adds a ratio.
+    pub fn ratio(&mut self, name: &str, value: f64, limit: Limit, detail: &str) {
         self.row(name, format!("{value:.2}"), value, limit, detail);
     }
 
-    pub(crate) fn figure(
-        &mut self,
-        name: &str,
-        value: f64,
-        unit: &str,
-        limit: Limit,
-        detail: &str,
-    ) {
+    /// Adds a figure with a unit.
+    pub fn figure(&mut self, name: &str, value: f64, unit: &str, limit: Limit, detail: &str) {
         self.row(name, format!("{value:.1} {unit}"), value, limit, detail);
     }
 
@@ -67,12 +65,14 @@ impl Table {
         ]);
     }
 
-    pub(crate) fn note(&mut self, text: &str) {
+    /// Adds a line below the table.
+    pub fn note(&mut self, text: &str) {
         self.notes.push(text.to_owned());
     }
 
+    /// Prints it on standard output.
     #[expect(clippy::print_stdout, reason = "this is what was asked for")]
-    pub(crate) fn print(&self) {
+    pub fn print(&self) {
         let mut text = String::from(
             "| figure | measured | floor | stretch | met | from |\n|---|---|---|---|---|---|\n",
         );

@@ -14,36 +14,41 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How fast messages go out.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Pace {
+pub enum Pace {
     /// As fast as answers come.
     Closed,
     /// So many a second in all; latency counts from when a message was due.
     Open(u64),
 }
 
+/// How much, over how many connections.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Load {
-    pub(crate) connections: usize,
+pub struct Load {
+    /// Connections at the same time.
+    pub connections: usize,
     /// Messages without an answer on a connection, at most.
-    pub(crate) window: usize,
-    pub(crate) pace: Pace,
+    pub window: usize,
+    /// How fast.
+    pub pace: Pace,
 }
 
 /// What a load did.
 #[derive(Debug)]
-pub(crate) struct Done {
-    pub(crate) latencies: Vec<Duration>,
+pub struct Done {
+    /// Of each message, from when it was due to its answer.
+    pub latencies: Vec<Duration>,
     elapsed: Duration,
 }
 
 impl Done {
-    pub(crate) fn rate(&self) -> f64 {
+    /// Messages a second.
+    pub fn rate(&self) -> f64 {
         crate::count(self.latencies.len()) / self.elapsed.as_secs_f64()
     }
 }
 
 /// Framed orders, each of a patient of its own.
-pub(crate) fn orders(name: &str, count: usize) -> Vec<Vec<u8>> {
+pub fn orders(name: &str, count: usize) -> Vec<Vec<u8>> {
     let order = |n: usize| {
         let text = format!(
             "MSH|^~\\&|RIS|HOSPITAL|PACS_APP|PACS_FACILITY|20230614131415||ORM^O01|{name}-{n}|P|2.3\r\
@@ -60,12 +65,12 @@ pub(crate) fn orders(name: &str, count: usize) -> Vec<Vec<u8>> {
 }
 
 /// The accession number of one of them.
-pub(crate) fn accession_number(name: &str, number: usize) -> String {
+pub fn accession_number(name: &str, number: usize) -> String {
     format!("{name}A{number}")
 }
 
 /// In microseconds.
-pub(crate) fn percentile(latencies: &[Duration], percent: f64) -> f64 {
+pub fn percentile(latencies: &[Duration], percent: f64) -> f64 {
     let mut sorted = latencies.to_vec();
     sorted.sort_unstable();
     #[expect(
@@ -79,7 +84,11 @@ pub(crate) fn percentile(latencies: &[Duration], percent: f64) -> f64 {
 }
 
 /// Opens connections that say nothing.
-pub(crate) async fn open(address: SocketAddr, count: usize) -> Result<Vec<TcpStream>> {
+///
+/// # Errors
+///
+/// One that cannot be opened.
+pub async fn open(address: SocketAddr, count: usize) -> Result<Vec<TcpStream>> {
     let mut open = Vec::with_capacity(count);
     for _ in 0..count {
         let stream = TcpStream::connect(address).await;
@@ -91,7 +100,12 @@ pub(crate) async fn open(address: SocketAddr, count: usize) -> Result<Vec<TcpStr
 }
 
 impl Load {
-    pub(crate) async fn run(&self, address: SocketAddr, messages: Vec<Vec<u8>>) -> Result<Done> {
+    /// Sends these messages, framed already, and waits for an answer to each.
+    ///
+    /// # Errors
+    ///
+    /// A connection that cannot be opened or breaks, or an answer that does not come.
+    pub async fn run(&self, address: SocketAddr, messages: Vec<Vec<u8>>) -> Result<Done> {
         let mut parts: Vec<Vec<(usize, Vec<u8>)>> = vec![Vec::new(); self.connections];
         for (n, message) in messages.into_iter().enumerate() {
             if let Some(part) = parts.get_mut(n % self.connections) {

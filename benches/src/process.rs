@@ -1,0 +1,66 @@
+//! What a process uses, as Linux tells it.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+/// Ticks a second in `/proc/PID/stat`; the same on every Linux.
+const TICKS: u64 = 100;
+
+/// Builds a program of this workspace and gives its path.
+///
+/// # Errors
+///
+/// It does not build.
+pub fn build(name: &str) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--quiet", "-p", name])
+        .status()
+        .with_context(|| format!("building {name}"))?;
+    ensure!(status.success(), "{name} does not build");
+    let own = std::env::current_exe()?;
+    let directory = own.parent().context("where this program lies")?;
+    Ok(directory.with_file_name("release").join(name))
+}
+
+/// Processor time of a process so far, the kernel's share included.
+///
+/// # Errors
+///
+/// There is no such process.
+pub fn cpu(id: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+    // Behind the name, which may hold anything, in parentheses.
+    let (_, rest) = stat.rsplit_once(") ").context("/proc/PID/stat")?;
+    let ticks = rest.split(' ').skip(11).take(2).map(str::parse::<u64>);
+    let ticks: u64 = ticks.sum::<Result<u64, _>>()?;
+    Ok(Duration::from_millis(ticks * 1_000 / TICKS))
+}
+
+/// Resident memory of a process in bytes.
+///
+/// # Errors
+///
+/// There is no such process.
+pub fn resident(id: u32) -> Result<usize> {
+    status(id, "VmRSS:")
+}
+
+/// The most resident memory that a process ever had, in bytes.
+///
+/// # Errors
+///
+/// There is no such process.
+pub fn peak(id: u32) -> Result<usize> {
+    status(id, "VmHWM:")
+}
+
+fn status(id: u32, name: &str) -> Result<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    Ok(kib.context("no such line")?.trim().parse::<usize>()? * 1024)
+}
