@@ -18,6 +18,7 @@ mod shared;
 mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod vault;
 mod work;
 
 use std::ops::ControlFlow;
@@ -50,6 +51,7 @@ pub use sqlite::{
     BackupSummary, Comparison, Difference, Log, LogEntry, LoggedAction, LoggedMessage, Purge,
     Purged, Rebuild, SqliteOptions, SqliteStore, backup,
 };
+pub use vault::{Keys, KeysError, VaultError};
 pub use work::{Delivery, DeliveryOutcome, Done, Settled, Work};
 
 use medsynapse::{AccessionNumber, PatientId};
