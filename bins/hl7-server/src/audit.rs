@@ -1,12 +1,15 @@
 //! `hl7-server audit`: who asked for what.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use medsynapse_store::{AccessStore, TrailCheck, TrailKey};
+use medsynapse_store::{AccessStore, Keys, TrailCheck, TrailKey};
+use zeroize::Zeroizing;
+
+use crate::config::Config;
 
 /// The file with the secret of the trail.
 const KEY_FILE: &str = "audit.key";
@@ -17,39 +20,72 @@ pub(crate) enum Audit {
     Verify,
 }
 
-/// The secret of the trail in `data_dir`, made where it is not there.
-pub(crate) fn key(data_dir: &Path) -> Result<TrailKey> {
+/// What the secret is sealed for.
+const PURPOSE: &str = "audit.key";
+
+/// The secret of the trail in `data_dir`, made where it is not there; sealed where there are keys,
+/// since whoever has it can try patient ids.
+pub(crate) fn key(data_dir: &Path, keys: Option<&Keys>) -> Result<TrailKey> {
     let path = data_dir.join(KEY_FILE);
-    match read(&path)? {
-        Some(key) => Ok(key),
-        None => make(&path),
+    if let Some(secret) = read(&path, keys)? {
+        return Ok(TrailKey::new(*secret));
+    }
+    let mut secret = Zeroizing::new([0; 32]);
+    getrandom::fill(secret.as_mut_slice()).context("the system gives no random bytes")?;
+    write(&path, &secret, keys)?;
+    Ok(TrailKey::new(*secret))
+}
+
+/// Brings the secret into another form: sealed with the first of these keys, or plain.
+pub(crate) fn reseal(data_dir: &Path, from: Option<&Keys>, to: Option<&Keys>) -> Result<()> {
+    let path = data_dir.join(KEY_FILE);
+    match read(&path, from)? {
+        Some(secret) => write(&path, &secret, to),
+        None => Ok(()),
     }
 }
 
-fn read(path: &Path) -> Result<Option<TrailKey>> {
-    let mut secret = [0; 32];
-    let mut file = match File::open(path) {
-        Ok(file) => file,
+fn read(path: &Path, keys: Option<&Keys>) -> Result<Option<Zeroizing<[u8; 32]>>> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => Zeroizing::new(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("opening {}", path.display())),
     };
-    file.read_exact(&mut secret)
-        .with_context(|| format!("{} does not hold the 32 bytes of a secret", path.display()))?;
-    Ok(Some(TrailKey::new(secret)))
+    let secret = match (<[u8; 32]>::try_from(bytes.as_slice()), keys) {
+        (Ok(secret), _) => Some(secret),
+        (Err(_), None) => None,
+        (Err(_), Some(keys)) => {
+            let opened = keys.open(PURPOSE, &bytes).map(Zeroizing::new);
+            let opened = opened.with_context(|| path.display().to_string())?;
+            opened.as_slice().try_into().ok()
+        }
+    };
+    secret.map(Zeroizing::new).map(Some).with_context(|| {
+        format!(
+            "{} does not hold the 32 bytes of a secret; where it is encrypted, name the keys with \
+             encryption.key_file",
+            path.display()
+        )
+    })
 }
 
-fn make(path: &Path) -> Result<TrailKey> {
+/// All of it or nothing: without it the trail cannot be verified any more.
+fn write(path: &Path, secret: &[u8; 32], keys: Option<&Keys>) -> Result<()> {
     let making = || format!("making {}", path.display());
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).context("the system gives no random bytes")?;
+    let bytes = match keys {
+        None => Zeroizing::new(secret.to_vec()),
+        Some(keys) => Zeroizing::new(keys.seal(PURPOSE, secret).with_context(making)?),
+    };
+    let partial = path.with_extension("key.new");
     let mut options = File::options();
-    options.write(true).create_new(true);
+    options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).with_context(making)?;
-    file.write_all(&secret).with_context(making)?;
-    file.sync_all().with_context(making)?;
-    Ok(TrailKey::new(secret))
+    let mut file = options.open(&partial).with_context(making)?;
+    file.write_all(&bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(&partial, path))
+        .with_context(making)
 }
 
 /// Does what was asked.
@@ -57,16 +93,17 @@ fn make(path: &Path) -> Result<TrailKey> {
     clippy::print_stdout,
     reason = "data that was asked for goes to standard output"
 )]
-pub(crate) fn run(command: &Audit, data_dir: &Path) -> Result<()> {
+pub(crate) fn run(command: &Audit, config: &Config) -> Result<()> {
+    let data_dir = &config.data_dir;
     let Audit::Verify = command;
     let directory = data_dir.display();
     let Some(store) = AccessStore::open_existing(data_dir)? else {
         bail!("{directory} holds no audit trail; name the data directory with --data-dir");
     };
-    let Some(key) = read(&data_dir.join(KEY_FILE))? else {
+    let Some(key) = read(&data_dir.join(KEY_FILE), config.encryption.keys.as_ref())? else {
         bail!("{directory}/{KEY_FILE} is not there: without it nothing can be verified");
     };
-    match store.verify_trail(&key)? {
+    match store.verify_trail(&TrailKey::new(*key))? {
         TrailCheck::Whole { entries } => println!("The audit trail is whole: {entries} entries."),
         TrailCheck::Broken { n, reason } => {
             bail!("the audit trail is broken at entry {n}: {reason}")

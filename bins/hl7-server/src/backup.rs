@@ -5,15 +5,19 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::config::Config;
+
 /// Copies the database and says what is in the copy.
 ///
 /// # Errors
 ///
 /// There is no whole copy.
-pub(crate) fn backup(data_dir: &Path, file: &Path) -> Result<()> {
+pub(crate) fn backup(config: &Config, file: &Path) -> Result<()> {
+    let data_dir = &config.data_dir;
+    let keys = config.encryption.keys.as_ref();
     let shown = std::io::stderr().is_terminal();
     let mut last = 101;
-    let summary = medsynapse_store::backup(data_dir, file, |done, pages| {
+    let summary = medsynapse_store::backup(data_dir, file, keys, |done, pages| {
         let percent = (done * 100).checked_div(pages).unwrap_or(100);
         if shown && percent != last {
             eprint!("\r{percent:3} % copied");
@@ -29,8 +33,13 @@ pub(crate) fn backup(data_dir: &Path, file: &Path) -> Result<()> {
             data_dir.display()
         )
     })?;
+    let checked = if summary.opened {
+        "every one of them checked"
+    } else {
+        "encrypted; their checksums are right, and without the key nobody can see more"
+    };
     eprintln!(
-        "{} messages in {} ({} bytes), every one of them checked.",
+        "{} messages in {} ({} bytes), {checked}.",
         summary.messages,
         file.display(),
         summary.bytes

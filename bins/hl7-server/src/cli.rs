@@ -50,6 +50,9 @@ pub(crate) enum Command {
     /// The audit trail: who asked for what.
     #[command(subcommand)]
     Audit(crate::audit::Audit),
+    /// The encryption of the database: make keys, encrypt, rotate keys.
+    #[command(subcommand)]
+    Encryption(crate::encryption::EncryptionCommand),
     /// Print the `OpenAPI` document of the REST API.
     Openapi,
     /// Build orders, patients, reports and the outbox again from the log of messages, actions and
@@ -93,6 +96,14 @@ pub(crate) struct Options {
     /// How strictly messages are read.
     #[arg(long, global = true, value_name = "NAME", env = "HL7_PROFILE")]
     pub(crate) profile: Option<ProfileName>,
+    /// File with the keys that the database is encrypted with; readable by its owner alone.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "HL7_ENCRYPTION_KEY_FILE"
+    )]
+    pub(crate) encryption_key_file: Option<PathBuf>,
     /// Fill the broker with this many generated messages before it starts.
     #[arg(long, global = true, value_name = "N")]
     pub(crate) demo: Option<u64>,
@@ -112,6 +123,16 @@ pub(crate) struct Options {
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
 
+    /// The keys that the database is encrypted with, from the environment alone: a command line
+    /// can be read by others.
+    #[arg(
+        long,
+        hide = true,
+        global = true,
+        env = "HL7_ENCRYPTION_KEYS",
+        hide_env_values = true
+    )]
+    pub(crate) encryption_keys: Option<String>,
     /// Port of the REST API, as an earlier product of this kind reads it.
     #[arg(long, hide = true, global = true, env = "PORT")]
     pub(crate) port: Option<String>,

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::cli::{Options, ProfileName};
 use crate::dicom::{DicomSection, DicomSettings};
+use crate::encryption::{EncryptionSection, EncryptionSettings};
 use crate::faults::{FaultSettings, FaultsSection};
 use crate::gateway::GatewaySection;
 use crate::guarding::{self, Guarding, JwtSection, RateSettings};
@@ -42,6 +43,7 @@ pub(crate) struct Config {
     mllp_allow: Vec<String>,
     pub(crate) faults: FaultSettings,
     pub(crate) retention_days: Option<u32>,
+    pub(crate) encryption: EncryptionSettings,
     pub(crate) destinations: Vec<DestinationSettings>,
     pub(crate) dicom: DicomSettings,
     pub(crate) log: String,
@@ -62,6 +64,7 @@ struct File {
     broker: BrokerSection,
     faults: FaultsSection,
     retention: RetentionSection,
+    encryption: EncryptionSection,
     destinations: Vec<DestinationSection>,
     dicom: DicomSection,
     log: LogSection,
@@ -180,6 +183,7 @@ impl Config {
             faults: file.faults.settings()?,
             dicom,
             retention_days: file.retention.days()?,
+            encryption: file.encryption.settings(options)?,
             log: options
                 .log
                 .clone()
@@ -330,12 +334,20 @@ impl Config {
             let days = toml::Table::from_iter([("days".to_owned(), i64::from(days).into())]);
             table.insert("retention".into(), days.into());
         }
+        self.show_rest(&mut table);
+        table.to_string()
+    }
+
+    /// What is there only if it is set, and the modalities.
+    fn show_rest(&self, table: &mut toml::Table) {
+        if let Some(shown) = self.encryption.shown() {
+            table.insert("encryption".into(), shown.into());
+        }
         if !self.destinations.is_empty() {
             let shown = self.destinations.iter().map(DestinationSettings::shown);
             table.insert("destinations".into(), toml::Value::Array(shown.collect()));
         }
         table.insert("dicom".into(), self.dicom.shown().into());
-        table.to_string()
     }
 }
 

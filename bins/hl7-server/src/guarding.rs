@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
 use medsynapse_http::{Access, ApiKey, ApiKeys, Fetch, Rate, Rates, TokenSettings, Tokens, Trail};
-use medsynapse_store::AccessStore;
+use medsynapse_store::{AccessStore, Keys};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
@@ -103,10 +103,10 @@ pub(crate) fn rate(
 
 impl Guarding {
     /// What guards the gateway, with keys and trail from the data directory.
-    pub(crate) fn access(&self, data_dir: &Path) -> Result<Access> {
+    pub(crate) fn access(&self, data_dir: &Path, keys: Option<&Keys>) -> Result<Access> {
         let opening = || format!("opening access.db in {}", data_dir.display());
-        let store = Arc::new(AccessStore::open(data_dir).with_context(opening)?);
-        let trail = Trail::start(Arc::clone(&store), audit::key(data_dir)?);
+        let store = Arc::new(AccessStore::open_with(data_dir, keys).with_context(opening)?);
+        let trail = Trail::start(Arc::clone(&store), audit::key(data_dir, keys)?);
         Ok(Access {
             tokens: self.tokens()?,
             rates: Arc::new(Rates::new(self.rates.requests, self.rates.failed_logins)),

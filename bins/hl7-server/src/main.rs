@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod demo;
 mod dicom;
+mod encryption;
 mod faults;
 mod gateway;
 mod guarding;
@@ -35,6 +36,7 @@ use medsynapse_broker::{Clock as _, SystemClock};
 
 use crate::cli::{Cli, Command};
 use crate::config::Config;
+use crate::encryption::EncryptionCommand;
 
 /// What one thread takes another one gives back, all day long: messages go from connections to the
 /// writer. The system's allocator makes them wait for each other.
@@ -53,6 +55,13 @@ fn main() -> ExitCode {
         Some(Command::Openapi) => {
             return printed(print_line(format_args!("{:#}", medsynapse_http::openapi())));
         }
+        // The configuration may name the file that is to be made.
+        Some(Command::Encryption(EncryptionCommand::NewKey { file, name, first })) => {
+            return match encryption::new_key(file, name.as_deref(), *first, SystemClock.now()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => complain(&error, FAILED),
+            };
+        }
         _ => {}
     }
     let config = match Config::load(&cli.options) {
@@ -64,14 +73,15 @@ fn main() -> ExitCode {
     }
     let result = match cli.command.unwrap_or(Command::Serve) {
         Command::CheckConfig => return printed(print_line("The configuration is good.")),
-        Command::Backup { file } => backup::backup(&config.data_dir, &file),
+        Command::Backup { file } => backup::backup(&config, &file),
         Command::Replay { into } => match replay::run(&config, into.as_deref()) {
             Ok(true) => Ok(()),
             Ok(false) => return ExitCode::from(FAILED),
             Err(error) => Err(error),
         },
         Command::Keys(command) => keys::run(command, &config.data_dir, SystemClock.now()),
-        Command::Audit(command) => audit::run(&command, &config.data_dir),
+        Command::Audit(command) => audit::run(&command, &config),
+        Command::Encryption(command) => encryption::run(&command, &config, SystemClock.now()),
         Command::Openapi | Command::Page(_) => return ExitCode::SUCCESS,
         Command::Healthcheck => health::check(config.rest),
         Command::Serve => run::run(&config, &cli.options),

@@ -31,8 +31,9 @@ pub(crate) fn run(config: &Config, into: Option<&Path>) -> Result<bool> {
         (None, Some(scratch)) => scratch.path(),
         (None, None) => unreachable!("one of them was just made"),
     };
+    let keys = config.encryption.keys.as_ref();
     let shown = std::io::stderr().is_terminal();
-    let replayed = replay(data_dir, target, &config.profile, |entries| {
+    let replayed = replay(data_dir, keys, target, &config.profile, |entries| {
         if shown {
             eprint!("\r{entries} entries");
         }

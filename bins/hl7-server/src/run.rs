@@ -16,7 +16,7 @@ use medsynapse_broker::{
 use medsynapse_http::{
     Access, AllowedHosts, ApiKeys, App, Connections, Gateway, Guard, Limits, Login, Trail,
 };
-use medsynapse_store::{MessageQuery, SqliteStore, StoreError};
+use medsynapse_store::{MessageQuery, SqliteOptions, SqliteStore, StoreError};
 use medsynapse_web::{Modalities, WebApp, WebLimits};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -45,6 +45,9 @@ const INTERRUPTED: i32 = 130;
 /// What kept it from starting, or what broke while it ran.
 pub(crate) fn run(config: &Config, options: &Options) -> Result<()> {
     log::start(config)?;
+    // Without the right key there is nothing to open ports for. This only reads.
+    medsynapse_store::check_keys(&config.data_dir, config.encryption.keys.as_ref())
+        .with_context(|| opening(config))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -236,7 +239,9 @@ impl Guards {
     fn of(config: &Config, ports: &Ports, stop: &CancellationToken) -> Result<Self> {
         let access = Access {
             closed: !ports.rest.ip().is_loopback() && !config.insecure,
-            ..config.guarding.access(&config.data_dir)?
+            ..config
+                .guarding
+                .access(&config.data_dir, config.encryption.keys.as_ref())?
         };
         let keys = match &access.answers {
             Some(store) => guarding::keys(&config.api_keys, store, stop.clone())?,
@@ -443,16 +448,23 @@ async fn bind(address: SocketAddr, name: &str, setting: &str) -> Result<TcpListe
 
 fn open(config: &Config) -> Result<Arc<SqliteStore>> {
     let directory = config.data_dir.display();
-    match SqliteStore::open(&config.data_dir) {
+    let mut options = SqliteOptions::default();
+    options.keys.clone_from(&config.encryption.keys);
+    match SqliteStore::open_with(&config.data_dir, &options) {
         Ok(store) => Ok(Arc::new(store)),
         Err(StoreError::InUse) => bail!(
             "the data directory {directory} is in use by another broker; stop that one or choose \
              another directory with --data-dir"
         ),
-        Err(error) => Err(error).with_context(|| {
-            format!("cannot open the data directory {directory} (--data-dir or data_dir)")
-        }),
+        Err(error) => Err(error).with_context(|| opening(config)),
     }
+}
+
+fn opening(config: &Config) -> String {
+    format!(
+        "cannot open the data directory {} (--data-dir or data_dir)",
+        config.data_dir.display()
+    )
 }
 
 /// The data directory as a person finds it.

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use hl7_message::{Header, Message, Reply, Timestamp, loc};
 use medsynapse::{Profile, ReportFormat};
 use medsynapse_store::{
-    Action, Comparison, DefaultCharset, Destination, Log, LogEntry, LoggedAction, LoggedMessage,
-    Outgoing, OutgoingSettings, Rebuild, Received, StoreError, Work,
+    Action, Comparison, DefaultCharset, Destination, Keys, Log, LogEntry, LoggedAction,
+    LoggedMessage, Outgoing, OutgoingSettings, Rebuild, Received, StoreError, Work,
 };
 
 use crate::broker::Origin;
@@ -30,7 +30,8 @@ pub struct Replayed {
 }
 
 /// Builds a database in `into` from the log in `data_dir` and compares every row with the one
-/// that is kept there. A broker may use `data_dir` meanwhile.
+/// that is kept there. A broker may use `data_dir` meanwhile. What is encrypted is read with
+/// `keys`, and so is what is built.
 ///
 /// Messages are read anew under `profile`; one that was received under other settings may come out
 /// otherwise, and is told. `progress` hears how many entries are done.
@@ -40,12 +41,13 @@ pub struct Replayed {
 /// The log cannot be read or holds a damaged message, or `into` cannot be written.
 pub fn replay(
     data_dir: &Path,
+    keys: Option<&Keys>,
     into: &Path,
     profile: &Profile,
     mut progress: impl FnMut(u64),
 ) -> Result<Replayed, StoreError> {
-    let log = Log::open(data_dir)?;
-    let mut rebuild = Rebuild::create(into)?;
+    let log = Log::open(data_dir, keys)?;
+    let mut rebuild = Rebuild::create(into, &log)?;
     let mut replayed = Replayed::default();
     let mut last = 0;
     loop {

@@ -45,6 +45,9 @@ pub enum StoreError {
     /// The database was made by a later version.
     #[error("the database cannot be brought to this version: {0}")]
     Migration(String),
+    /// The database and the keys that were given do not fit together.
+    #[error(transparent)]
+    Encryption(#[from] crate::vault::VaultError),
     /// A file could not be opened or made.
     #[error("{path}: {message}")]
     File {

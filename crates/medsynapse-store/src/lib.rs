@@ -48,8 +48,9 @@ pub use record::{
 };
 pub use shared::{Heard, Shared};
 pub use sqlite::{
-    BackupSummary, Comparison, Difference, Log, LogEntry, LoggedAction, LoggedMessage, Purge,
-    Purged, Rebuild, SqliteOptions, SqliteStore, backup,
+    BackupSummary, Comparison, Converted, Difference, Encryption, Log, LogEntry, LoggedAction,
+    LoggedMessage, Purge, Purged, Rebuild, SqliteOptions, SqliteStore, backup, check_keys, decrypt,
+    encrypt, encryption, rekey,
 };
 pub use vault::{Keys, KeysError, VaultError};
 pub use work::{Delivery, DeliveryOutcome, Done, Settled, Work};

@@ -3,6 +3,7 @@
 
 mod crash;
 mod demo;
+mod encryption;
 mod full;
 mod lifecycle;
 mod operations;

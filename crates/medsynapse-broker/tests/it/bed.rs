@@ -1,13 +1,43 @@
 //! A broker over a database in a temporary directory, with a clock that stands still.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use medsynapse::{AccessionNumber, Attribute, Preset, Profile};
 use medsynapse_broker::{Answer, Broker, BrokerConfig, ManualClock, Origin};
-use medsynapse_store::{Destination, OrderRecord, SqliteStore, Store, StoredMessage, Transport};
+use medsynapse_store::{
+    Destination, Keys, OrderRecord, SqliteOptions, SqliteStore, Store, StoreError, StoredMessage,
+    Transport,
+};
 use tempfile::TempDir;
+
+thread_local! {
+    static ENCRYPTED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// What is opened on this thread from now on is encrypted.
+pub(crate) fn encrypted() {
+    ENCRYPTED.set(true);
+}
+
+/// The keys of what is opened on this thread; with `HL7_TEST_ENCRYPTED` set everything has some.
+pub(crate) fn keys() -> Option<Keys> {
+    let all = std::env::var_os("HL7_TEST_ENCRYPTED").is_some();
+    let secret = std::array::from_fn(|n| u8::try_from(n).unwrap() ^ 0x5a);
+    (all || ENCRYPTED.get()).then(|| Keys::line("test", &secret).unwrap().parse().unwrap())
+}
+
+/// The settings of a store, encrypted or not.
+pub(crate) fn options() -> SqliteOptions {
+    let mut options = SqliteOptions::default();
+    options.keys = keys();
+    options
+}
+
+pub(crate) fn open(directory: &Path) -> Result<SqliteStore, StoreError> {
+    SqliteStore::open_with(directory, &options())
+}
 
 pub(crate) struct Bed {
     pub(crate) broker: Arc<Broker>,
@@ -39,14 +69,14 @@ impl Bed {
 
     pub(crate) fn with(profile: Profile) -> Self {
         let directory = TempDir::new().unwrap();
-        let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+        let store = Arc::new(open(directory.path()).unwrap());
         Self::over(store, profile, directory)
     }
 
     /// One that tells these destinations.
     pub(crate) fn telling(destinations: Vec<Destination>) -> Self {
         let directory = TempDir::new().unwrap();
-        let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+        let store = Arc::new(open(directory.path()).unwrap());
         Self::complete(store, Profile::default(), destinations, directory)
     }
 
@@ -86,7 +116,7 @@ impl Bed {
         tokio::task::spawn_blocking(move || broker.close())
             .await
             .unwrap();
-        let store = Arc::new(SqliteStore::open(self.directory.path()).unwrap());
+        let store = Arc::new(open(self.directory.path()).unwrap());
         let next = Self::complete(store, profile, destinations, self.directory);
         next.next.set(self.next.get());
         next

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use medsynapse::Profile;
+use medsynapse_store::StoreError;
 use medsynapse_store::testing::{Call, Failing};
-use medsynapse_store::{SqliteStore, StoreError};
 use tempfile::TempDir;
 
 use crate::bed::{Bed, message, order};
 
 fn failing(fails_at: u32, error: StoreError) -> Bed {
     let directory = TempDir::new().unwrap();
-    let store = SqliteStore::open(directory.path()).unwrap();
+    let store = crate::bed::open(directory.path()).unwrap();
     let applied = AtomicU32::new(0);
     let store = Failing::new(Arc::new(store), move |call| {
         (call == Call::Apply && applied.fetch_add(1, Ordering::SeqCst) == fails_at)
@@ -89,7 +89,7 @@ async fn a_changed_byte_in_the_database_is_never_given_out() {
     let other = rusqlite::Connection::open(bed.database()).unwrap();
     other
         .execute(
-            "UPDATE messages SET raw = CAST(replace(raw, 'SMITH', 'SMYTH') AS BLOB)",
+            "UPDATE messages SET raw = CAST(substr(raw, 1, length(raw) - 1) || x'20' AS BLOB)",
             [],
         )
         .unwrap();
@@ -100,11 +100,11 @@ async fn a_changed_byte_in_the_database_is_never_given_out() {
 #[tokio::test]
 async fn a_data_directory_is_opened_once() {
     let directory = TempDir::new().unwrap();
-    let first = SqliteStore::open(directory.path()).unwrap();
+    let first = crate::bed::open(directory.path()).unwrap();
     assert!(matches!(
-        SqliteStore::open(directory.path()),
+        crate::bed::open(directory.path()),
         Err(StoreError::InUse)
     ));
     drop(first);
-    SqliteStore::open(directory.path()).unwrap();
+    crate::bed::open(directory.path()).unwrap();
 }

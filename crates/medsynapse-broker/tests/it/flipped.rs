@@ -8,7 +8,7 @@ use medsynapse_store::{
     ActionRecord, CancelledOrder, ChangeRecord, Event, MessageQuery, MessageSearch, MessageSummary,
     Next, OrderHistory, OrderQuery, OrderRecord, OutboxEntry, OutboxItem, OutboxQuery, OutboxState,
     Paging, PatientHistory, PatientQuery, PatientRecord, ProcedureRecord, QueueDepth, ReportRecord,
-    SqliteStore, StepQuery, Store, StoreError, StoredMessage,
+    StepQuery, Store, StoreError, StoredMessage,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -18,7 +18,7 @@ use crate::replay::Department;
 
 /// What a read gave: a list as its items, anything else as a list of one.
 #[derive(Debug, Clone, PartialEq)]
-enum Item {
+pub(crate) enum Item {
     Summary(MessageSummary),
     Message(Box<StoredMessage>),
     Type(String, u64),
@@ -40,7 +40,7 @@ enum Item {
     Last(i64),
 }
 
-type Answer = Result<Vec<Item>, StoreError>;
+pub(crate) type Answer = Result<Vec<Item>, StoreError>;
 
 fn all<T>(items: Vec<T>, wrap: impl Fn(T) -> Item) -> Vec<Item> {
     items.into_iter().map(wrap).collect()
@@ -72,7 +72,7 @@ fn patient_items(history: Option<PatientHistory>) -> Vec<Item> {
 
 /// Every read of the trait, by name.
 #[expect(clippy::too_many_lines, reason = "one paragraph a method")]
-fn reads(store: &dyn Store) -> Vec<(String, Answer)> {
+pub(crate) fn reads(store: &dyn Store) -> Vec<(String, Answer)> {
     let mut given: Vec<(String, Answer)> = Vec::new();
     let mut add = |name: &str, answer: Answer| given.push((name.into(), answer));
     let paging = Paging {
@@ -224,8 +224,8 @@ struct Tally {
     lacking: u32,
 }
 
-fn open_and_read(directory: &Path) -> Result<Vec<(String, Answer)>, StoreError> {
-    let store = SqliteStore::open(directory)?;
+pub(crate) fn open_and_read(directory: &Path) -> Result<Vec<(String, Answer)>, StoreError> {
+    let store = crate::bed::open(directory)?;
     Ok(reads(&store))
 }
 
@@ -292,6 +292,12 @@ fn same_but_for_counts(kept: &Item, given: &Item) -> bool {
 
 #[tokio::test]
 async fn what_is_read_from_a_damaged_database_is_right_or_an_error() {
+    damaged(0..250).await;
+}
+
+#[tokio::test]
+async fn so_is_what_is_read_from_an_encrypted_one() {
+    crate::bed::encrypted();
     damaged(0..250).await;
 }
 

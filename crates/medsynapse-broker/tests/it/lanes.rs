@@ -21,7 +21,7 @@ use crate::pretend::{Behaviour, Direct, JumpingClock, Ris, ToRis, TokioClock};
 /// A store with one order, A1, made by a broker and left by it.
 pub(crate) async fn stored() -> (TempDir, Arc<SqliteStore>) {
     let directory = TempDir::new().unwrap();
-    let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+    let store = Arc::new(crate::bed::open(directory.path()).unwrap());
     let kept = Arc::clone(&store);
     let bed = Bed::over(
         store,

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod bed;
+mod encrypted;
 mod faults;
 mod flipped;
 mod lanes;

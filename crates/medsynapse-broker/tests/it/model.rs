@@ -8,7 +8,7 @@ use medsynapse::{AccessionNumber, Attribute, OrderState, PatientId, ReportStatus
 use medsynapse_broker::{Broker, BrokerConfig, ManualClock};
 use medsynapse_store::{
     ActionKind, Delivery, DeliveryOutcome, Destination, FinalReport, OrderQuery, OrderStep,
-    OutboxCommand, OutboxQuery, OutboxState, Paging, SqliteStore,
+    OutboxCommand, OutboxQuery, OutboxState, Paging,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -157,7 +157,7 @@ struct Bench {
 
 fn broker(directory: &TempDir, clock: &Arc<ManualClock>) -> Arc<Broker> {
     clock.advance(TimeDelta::seconds(1));
-    let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+    let store = Arc::new(crate::bed::open(directory.path()).unwrap());
     let config = BrokerConfig {
         destinations: vec![Destination::new("ris")],
         ..BrokerConfig::default()
@@ -514,13 +514,30 @@ proptest! {
 
     #[test]
     fn the_store_is_as_the_model_says(inputs in prop::collection::vec(input(), 1..60)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut bench = Bench::new();
-            for input in inputs {
-                bench.run(input).await;
-                bench.compare();
-            }
-        });
+        play(inputs);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn so_is_an_encrypted_one(inputs in prop::collection::vec(input(), 1..60)) {
+        crate::bed::encrypted();
+        play(inputs);
+    }
+}
+
+fn play(inputs: Vec<Input>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut bench = Bench::new();
+        for input in inputs {
+            bench.run(input).await;
+            bench.compare();
+        }
+    });
 }

@@ -10,7 +10,7 @@ use hl7_mllp::client::Dial;
 use hl7_mllp::correlate::{Correlate, Hl7};
 use hl7_mllp::{ClientConfig, ExchangeError, MllpCodec};
 use medsynapse_broker::{LaneConfig, Outbox};
-use medsynapse_store::{OutboxQuery, OutboxState, Paging, SqliteStore, Store};
+use medsynapse_store::{OutboxQuery, OutboxState, Paging, Store};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tempfile::TempDir;
@@ -105,7 +105,7 @@ enum Broken {
 fn simulate(template: &TempDir, seed: u64) -> (Vec<String>, u64) {
     let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
     let directory = copied(template);
-    let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+    let store = Arc::new(crate::bed::open(directory.path()).unwrap());
     let direct = Direct::new(store.clone());
     let disk = Arc::new(Disk {
         dice: Mutex::new(Some(ChaCha8Rng::seed_from_u64(seed ^ 0xD15C))),

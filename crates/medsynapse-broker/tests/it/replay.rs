@@ -7,13 +7,13 @@ use medsynapse::{AccessionNumber, Profile, ReportFormat, StudyStatus};
 use medsynapse_broker::{Broker, BrokerConfig, ManualClock, replay};
 use medsynapse_store::{
     ActionKind, Delivery, DeliveryOutcome, Destination, Difference, FinalReport, OrderStep,
-    OutboxCommand, OutboxQuery, Procedure, ProcedureState, SqliteStore,
+    OutboxCommand, OutboxQuery, Procedure, ProcedureState,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tempfile::TempDir;
 
-use crate::bed::{a08, a40, message, order, origin, report, start_of_time};
+use crate::bed::{a08, a40, keys, message, order, origin, report, start_of_time};
 
 /// A department in which everything happens, in no sensible order.
 pub(crate) struct Department {
@@ -26,7 +26,7 @@ pub(crate) struct Department {
 
 impl Department {
     pub(crate) fn over(directory: &TempDir, seed: u64) -> Self {
-        let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+        let store = Arc::new(crate::bed::open(directory.path()).unwrap());
         let clock = Arc::new(ManualClock::at(start_of_time()));
         let config = BrokerConfig {
             destinations: vec![
@@ -213,12 +213,29 @@ impl Department {
 
 fn replayed(directory: &TempDir) -> medsynapse_broker::Replayed {
     let into = TempDir::new().unwrap();
-    replay(directory.path(), into.path(), &Profile::default(), |_| {}).unwrap()
+    replay(
+        directory.path(),
+        keys().as_ref(),
+        into.path(),
+        &Profile::default(),
+        |_| {},
+    )
+    .unwrap()
 }
 
 #[tokio::test]
 async fn any_history_leads_to_what_is_kept() {
-    for seed in 0..12 {
+    histories(0..12).await;
+}
+
+#[tokio::test]
+async fn an_encrypted_history_leads_to_what_is_kept() {
+    crate::bed::encrypted();
+    histories(12..18).await;
+}
+
+async fn histories(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
         let directory = TempDir::new().unwrap();
         let mut department = Department::over(&directory, seed);
         for _ in 0..150 {
@@ -287,10 +304,17 @@ async fn a_damaged_message_ends_a_replay() {
         .receive("ORM^O01", &order("NW", "A1", "P1"))
         .await;
     let database = rusqlite::Connection::open(directory.path().join("medsynapse.db")).unwrap();
-    let change = "UPDATE messages SET raw = CAST(replace(raw, 'SMITH', 'SMYTH') AS BLOB)";
+    let change = "UPDATE messages SET raw = CAST(raw || x'20' AS BLOB)";
     assert_eq!(database.execute(change, []).unwrap(), 1);
     let into = TempDir::new().unwrap();
-    let error = replay(directory.path(), into.path(), &Profile::default(), |_| {}).unwrap_err();
+    let error = replay(
+        directory.path(),
+        keys().as_ref(),
+        into.path(),
+        &Profile::default(),
+        |_| {},
+    )
+    .unwrap_err();
     assert!(
         matches!(error, medsynapse_store::StoreError::Corrupt { id: 1, .. }),
         "{error}"
@@ -299,6 +323,7 @@ async fn a_damaged_message_ends_a_replay() {
     assert!(
         replay(
             directory.path(),
+            keys().as_ref(),
             directory.path(),
             &Profile::default(),
             |_| {}

@@ -22,7 +22,7 @@ struct Office {
 impl Office {
     fn open() -> Self {
         let directory = TempDir::new().unwrap();
-        let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+        let store = Arc::new(crate::bed::open(directory.path()).unwrap());
         let clock = Arc::new(ManualClock::at(start_of_time()));
         let config = BrokerConfig {
             destinations: vec![Destination::new("RIS")],
@@ -86,7 +86,17 @@ impl Office {
 }
 
 #[tokio::test]
+async fn old_and_finished_goes_from_an_encrypted_database_too() {
+    crate::bed::encrypted();
+    goes_and_stays().await;
+}
+
+#[tokio::test]
 async fn old_and_finished_goes_and_the_rest_stays() {
+    goes_and_stays().await;
+}
+
+async fn goes_and_stays() {
     let mut office = Office::open();
     // Finished long ago, with a report; scheduled long ago; finished, but its report is unsent.
     office.receive("ORM^O01", &order("NW", "DONE", "P1")).await;

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use medsynapse_broker::{LaneConfig, LanePhase, Outbox};
-use medsynapse_store::{
-    ActionKind, OutboxCommand, OutboxQuery, OutboxState, Paging, SqliteStore, Store,
-};
+use medsynapse_store::{ActionKind, OutboxCommand, OutboxQuery, OutboxState, Paging, Store};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tempfile::TempDir;
@@ -94,7 +92,7 @@ type Story = (Vec<String>, BTreeMap<i64, OutboxState>);
 async fn simulate(template: &TempDir, seed: u64) -> Story {
     let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
     let directory = copied(template);
-    let store = Arc::new(SqliteStore::open(directory.path()).unwrap());
+    let store = Arc::new(crate::bed::open(directory.path()).unwrap());
     let direct = Direct::new(store.clone());
     let script: Vec<Behaviour> = (0..20).map(|_| bad_luck(&mut dice)).collect();
     let ris = Ris::new(script);

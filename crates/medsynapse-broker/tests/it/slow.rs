@@ -7,7 +7,7 @@ use std::time::Duration;
 use hl7_mllp::{NoObserver, ServerConfig, serve};
 use medsynapse::Profile;
 use medsynapse_broker::MllpHandler;
-use medsynapse_store::SqliteStore;
+
 use medsynapse_store::testing::{Call, Failing};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -42,7 +42,7 @@ async fn a_database_that_stands_still_stops_the_senders_and_loses_nothing() {
     let directory = TempDir::new().unwrap();
     let gate = Arc::new(Gate::default());
     gate.set(true);
-    let store = SqliteStore::open(directory.path()).unwrap();
+    let store = crate::bed::open(directory.path()).unwrap();
     let waits = Arc::clone(&gate);
     let store = Failing::new(Arc::new(store), move |call| {
         if call == Call::Apply {

@@ -13,12 +13,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
+pub(crate) use idempotency::convert;
 pub use idempotency::{FirstAnswer, Ticket};
 pub use keys::KeyRecord;
 pub use trail::{TrailCheck, TrailEntry, TrailKey, TrailPage, TrailRecord};
 
 use crate::error::StoreError;
 use crate::sqlite::{connect, make_directory, make_private};
+use crate::vault::{Keys, Sealer};
 
 /// The name of the database in the data directory.
 const FILE: &str = "access.db";
@@ -48,6 +50,12 @@ CREATE INDEX idempotency_at ON idempotency (at);
 PRAGMA user_version = 1;
 ";
 
+/// Whether an answer is sealed.
+const SEALED: &str = "
+ALTER TABLE idempotency ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
+PRAGMA user_version = 2;
+";
+
 /// Keys, the audit trail and the answers to requests with an `Idempotency-Key`.
 ///
 /// The methods block. Several processes may have it open.
@@ -65,6 +73,8 @@ pub struct AccessStore {
     durable: Mutex<Connection>,
     /// The trail: in order and whole, but its last moments may be lost with the power.
     trail: Mutex<Connection>,
+    /// Seals answers, which may speak of patients.
+    sealer: Option<Sealer>,
 }
 
 impl fmt::Debug for AccessStore {
@@ -80,6 +90,16 @@ impl AccessStore {
     ///
     /// The directory cannot be written, or the database is damaged or of a later version.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        Self::open_with(directory, None)
+    }
+
+    /// As [`open`](Self::open), with the keys of an encrypted data directory: answers that are
+    /// kept are sealed.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_with(directory: &Path, keys: Option<&Keys>) -> Result<Self, StoreError> {
         make_directory(directory)?;
         let path = directory.join(FILE);
         make_private(&path)?;
@@ -89,10 +109,14 @@ impl AccessStore {
             durable.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match version {
-            0 => transaction.execute_batch(TABLES)?,
-            1 => {}
+            0 => {
+                transaction.execute_batch(TABLES)?;
+                transaction.execute_batch(SEALED)?;
+            }
+            1 => transaction.execute_batch(SEALED)?,
+            2 => {}
             later => {
-                let text = format!("{FILE} has version {later}, this program knows 1");
+                let text = format!("{FILE} has version {later}, this program knows 2");
                 return Err(StoreError::Migration(text));
             }
         }
@@ -102,6 +126,7 @@ impl AccessStore {
         Ok(Self {
             durable: Mutex::new(durable),
             trail: Mutex::new(trail),
+            sealer: keys.map(Sealer::new).transpose()?,
         })
     }
 

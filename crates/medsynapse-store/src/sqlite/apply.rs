@@ -1,10 +1,13 @@
 //! The writer: a batch of work, one transaction.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::desk::{Desk, Known};
 use crate::decide;
 use crate::error::StoreError;
+use crate::vault::Vault;
 use crate::work::{Done, Work};
 
 /// The one connection that writes.
@@ -12,15 +15,20 @@ use crate::work::{Done, Work};
 pub(super) struct Writer {
     connection: Connection,
     known: Known,
+    vault: Option<Arc<Vault>>,
     /// Why nothing more is written.
     broken: Option<String>,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        connection: Connection,
+        vault: Option<Arc<Vault>>,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
             known: Known::load(&connection)?,
             connection,
+            vault,
             broken: None,
         })
     }
@@ -63,7 +71,7 @@ impl Writer {
     pub(super) fn rebuild(&mut self, entries: &[(i64, Work)]) -> Result<(), StoreError> {
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
-        let mut desk = Desk::new(&transaction, &mut self.known);
+        let mut desk = Desk::new(&transaction, &mut self.known, self.vault.as_deref());
         for (id, work) in entries {
             desk.go_on_from(*id);
             decide::apply(&mut desk, work)?;
@@ -88,7 +96,7 @@ impl Writer {
     fn try_commit(&mut self, batch: &[Work]) -> Result<Vec<Done>, StoreError> {
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
-        let mut desk = Desk::new(&transaction, &mut self.known);
+        let mut desk = Desk::new(&transaction, &mut self.known, self.vault.as_deref());
         let done = batch
             .iter()
             .map(|work| decide::apply(&mut desk, work))

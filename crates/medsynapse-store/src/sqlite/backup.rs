@@ -2,15 +2,19 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::seal::{MESSAGES, TABLES};
+use super::hidden::{self, RAW};
+use super::tables::{MESSAGES, TABLES};
+use super::unlock::{self, State};
 use super::{connect, file_error, make_private, sync_directory};
 use crate::error::StoreError;
 use crate::record::digest;
+use crate::vault::{Keys, Vault};
 
 /// Pages copied between two reports of progress.
 const PAGES: i32 = 4_096;
@@ -22,6 +26,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub struct BackupSummary {
     /// Messages, each checked against its checksum; so was every other row.
     pub messages: u64,
+    /// Whether encrypted rows were opened as well: without a key it is seen that they are what was
+    /// written, but not what they say.
+    pub opened: bool,
     /// The size of the file.
     pub bytes: u64,
 }
@@ -29,7 +36,8 @@ pub struct BackupSummary {
 /// Copies the database in `directory` to `target`, as it is at this moment, and checks the copy.
 ///
 /// A server may use the directory meanwhile: it is read like by any other reader, without its
-/// lock, and the server goes on taking messages. The copy is made under another name, checked,
+/// lock, and the server goes on taking messages. What is encrypted is so in the copy; with its keys
+/// the check opens it, without them it looks at the checksums alone. The copy is made under another name, checked,
 /// synced, and only then called `target`. To restore it, put it into an empty directory as
 /// `medsynapse.db`.
 ///
@@ -41,7 +49,7 @@ pub struct BackupSummary {
 /// let directory = tempfile::tempdir()?;
 /// let store = SqliteStore::open(directory.path())?;
 /// let target = directory.path().join("copy.db");
-/// let summary = backup(directory.path(), &target, |_, _| {})?;
+/// let summary = backup(directory.path(), &target, None, |_, _| {})?;
 /// assert_eq!(summary.messages, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -53,6 +61,7 @@ pub struct BackupSummary {
 pub fn backup(
     directory: &Path,
     target: &Path,
+    keys: Option<&Keys>,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<BackupSummary, StoreError> {
     if target.exists() {
@@ -71,8 +80,8 @@ pub fn backup(
     let partial = partial(target);
     make_private(&partial)?;
     let done = copy(&path, &partial, &mut progress)
-        .and_then(|()| check(&partial))
-        .and_then(|messages| publish(&partial, target, messages));
+        .and_then(|()| check(&partial, |database| form(database, keys)))
+        .and_then(|checked| publish(&partial, target, checked));
     if done.is_err() {
         // What is left of it is of no use to anybody.
         let _ = std::fs::remove_file(&partial);
@@ -119,10 +128,26 @@ fn copy(
     copy.close().map_err(|(_, error)| StoreError::from(error))
 }
 
-/// Checks the structure, what refers to what, and the checksum of every row.
-fn check(path: &Path) -> Result<u64, StoreError> {
+/// How many messages a database holds, and whether they were opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Checked {
+    messages: u64,
+    opened: bool,
+}
+
+/// Checks the structure, what refers to what, and the checksum of every row; with keys, also that
+/// what is encrypted opens.
+pub(super) fn check(
+    path: &Path,
+    form: impl FnOnce(&Connection) -> Result<Form, StoreError>,
+) -> Result<Checked, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database = Connection::open_with_flags(path, flags)?;
+    hidden::register_plain(&database)?;
+    let form = form(&database)?;
+    if let Form::Opened(vault) = &form {
+        hidden::register(&database, vault)?;
+    }
     let whole: String = database.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     if whole != "ok" {
         return Err(StoreError::Database(format!(
@@ -141,14 +166,32 @@ fn check(path: &Path) -> Result<u64, StoreError> {
         if !column.exists([table.name])? {
             continue;
         }
-        let sql = format!("SELECT {} FROM {}", table.select(""), table.name);
+        let columns = match form {
+            Form::Opened(_) => table.select(""),
+            Form::Plain | Form::Closed => table.stored(""),
+        };
+        let sql = format!("SELECT {columns} FROM {}", table.name);
         let mut statement = database.prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             table.check(row, 0)?;
         }
     }
-    let mut statement = database.prepare("SELECT id, raw, digest FROM messages")?;
+    let digests = match form {
+        Form::Plain => "SELECT id, raw, digest FROM messages".into(),
+        Form::Opened(_) => format!(
+            "SELECT id, {RAW}, {} FROM messages",
+            MESSAGES.column("", "digest")
+        ),
+        Form::Closed => {
+            let sql = "SELECT count(*) FROM messages";
+            return Ok(Checked {
+                messages: database.query_row(sql, [], |row| row.get(0))?,
+                opened: false,
+            });
+        }
+    };
+    let mut statement = database.prepare(&digests)?;
     let mut rows = statement.query([])?;
     let mut messages = 0;
     while let Some(row) = rows.next()? {
@@ -158,10 +201,34 @@ fn check(path: &Path) -> Result<u64, StoreError> {
         }
         messages += 1;
     }
-    Ok(messages)
+    Ok(Checked {
+        messages,
+        opened: true,
+    })
 }
 
-fn publish(partial: &Path, target: &Path, messages: u64) -> Result<BackupSummary, StoreError> {
+/// How the rows of a database are read.
+#[derive(Debug)]
+pub(super) enum Form {
+    /// As they stand.
+    Plain,
+    /// With their keys.
+    Opened(Arc<Vault>),
+    /// Their checksums alone.
+    Closed,
+}
+
+fn form(database: &Connection, keys: Option<&Keys>) -> Result<Form, StoreError> {
+    let Some(lock) = unlock::lock(database)? else {
+        return Ok(Form::Plain);
+    };
+    match (keys, lock.state) {
+        (Some(keys), State::Encrypted) => Ok(Form::Opened(Arc::new(lock.open(keys)?))),
+        _ => Ok(Form::Closed),
+    }
+}
+
+fn publish(partial: &Path, target: &Path, checked: Checked) -> Result<BackupSummary, StoreError> {
     let failed = |error: std::io::Error| file_error(target, &error);
     let file = File::options()
         .read(true)
@@ -176,5 +243,9 @@ fn publish(partial: &Path, target: &Path, messages: u64) -> Result<BackupSummary
     if let Some(parent) = target.parent() {
         sync_directory(parent);
     }
-    Ok(BackupSummary { messages, bytes })
+    Ok(BackupSummary {
+        messages: checked.messages,
+        opened: checked.opened,
+        bytes,
+    })
 }

@@ -7,7 +7,7 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::rows::{micros, odd};
-use super::seal::{ACTIONS, CHANGES, COUNTS, DELIVERIES, MESSAGES, OUTBOX, PATIENTS, REPORTS};
+use super::tables::{ACTIONS, CHANGES, COUNTS, DELIVERIES, MESSAGES, OUTBOX, PATIENTS, REPORTS};
 use super::tombstones::Tombstones;
 use super::{procedure, rows};
 use crate::action::ActionOutcome;
@@ -18,6 +18,7 @@ use crate::decide::{
 use crate::error::StoreError;
 use crate::outbox::OutboxState;
 use crate::record::{Note, OrderRecord, ReportRecord};
+use crate::vault::Vault;
 use crate::work::{Delivery, DeliveryOutcome};
 
 /// What the one writer knows without asking.
@@ -65,16 +66,22 @@ pub(super) struct Desk<'t> {
     transaction: &'t Transaction<'t>,
     tombstones: &'t mut Tombstones,
     next: Next,
+    vault: Option<&'t Vault>,
     /// How many messages there are more of each direction and code: counted once a commit.
     counts: Vec<(&'static str, String, i64)>,
 }
 
 impl<'t> Desk<'t> {
-    pub(super) fn new(transaction: &'t Transaction<'t>, known: &'t mut Known) -> Self {
+    pub(super) fn new(
+        transaction: &'t Transaction<'t>,
+        known: &'t mut Known,
+        vault: Option<&'t Vault>,
+    ) -> Self {
         Self {
             transaction,
             tombstones: &mut known.tombstones,
             next: known.next,
+            vault,
             counts: Vec::new(),
         }
     }
@@ -108,11 +115,7 @@ impl<'t> Desk<'t> {
     fn first_of(&self, sender: &Sender<'_>) -> Result<Option<decide::Known>, StoreError> {
         let first: Option<(i64, String, String)> = self
             .transaction
-            .prepare_cached(
-                "SELECT id, ack_code, ack_text FROM messages WHERE control_id = ?1 \
-                 AND sending_application = ?2 AND sending_facility = ?3 AND digest = ?4 \
-                 AND control_id <> '' AND direction = 'in'",
-            )?
+            .prepare_cached(&FIRST)?
             .query_row(
                 params![
                     sender.control_id,
@@ -135,10 +138,19 @@ impl<'t> Desk<'t> {
     }
 }
 
+static FIRST: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT id, ack_code, {} FROM messages WHERE control_id = ?1 \
+         AND sending_application = ?2 AND sending_facility = ?3 AND digest = digest_token(?4) \
+         AND control_id <> '' AND direction = 'in'",
+        MESSAGES.column("", "ack_text")
+    )
+});
+
 static RESENT: LazyLock<String> =
     LazyLock::new(|| MESSAGES.update(&[("retransmissions", "retransmissions + 1")], "id = ?1"));
 
-static INSERT_MESSAGE: LazyLock<String> = LazyLock::new(|| MESSAGES.insert(&["raw"]));
+static INSERT_MESSAGE: LazyLock<String> = LazyLock::new(|| MESSAGES.insert(Some("raw")));
 
 /// A count that is damaged stays damaged.
 static COUNT: LazyLock<String> = LazyLock::new(|| {
@@ -159,29 +171,29 @@ static ANSWER: LazyLock<String> = LazyLock::new(|| {
 
 static PATIENT: LazyLock<String> = LazyLock::new(|| {
     let columns = PATIENTS.select("");
-    format!("SELECT {columns} FROM patients WHERE patient_id = ?1")
+    format!("SELECT {columns} FROM patients WHERE patient_id = patient_token(?1)")
 });
 
 static PUT_PATIENT: LazyLock<String> = LazyLock::new(|| PATIENTS.upsert("patient_id"));
 
 static MOVE_REPORTS: LazyLock<String> =
-    LazyLock::new(|| REPORTS.update(&[("patient_id", "?2")], "patient_id = ?1"));
+    LazyLock::new(|| REPORTS.update(&[("patient_id", "?2")], "patient_id = patient_token(?1)"));
 
-static INSERT_CHANGE: LazyLock<String> = LazyLock::new(|| CHANGES.insert(&[]));
+static INSERT_CHANGE: LazyLock<String> = LazyLock::new(|| CHANGES.insert(None));
 
 static ACTION: LazyLock<String> = LazyLock::new(|| {
     let columns = ACTIONS.select("");
     format!("SELECT {columns} FROM actions WHERE idempotency_key = ?1")
 });
 
-static INSERT_ACTION: LazyLock<String> = LazyLock::new(|| ACTIONS.insert(&[]));
+static INSERT_ACTION: LazyLock<String> = LazyLock::new(|| ACTIONS.insert(None));
 
 static WAITING: LazyLock<String> = LazyLock::new(|| {
     let columns = OUTBOX.select("");
     format!("SELECT {columns} FROM outbox WHERE message_id = ?1")
 });
 
-static INSERT_OUTBOX: LazyLock<String> = LazyLock::new(|| OUTBOX.insert(&[]));
+static INSERT_OUTBOX: LazyLock<String> = LazyLock::new(|| OUTBOX.insert(None));
 
 static MOVE_OUTBOX: LazyLock<String> = LazyLock::new(|| {
     let sets = [
@@ -192,7 +204,7 @@ static MOVE_OUTBOX: LazyLock<String> = LazyLock::new(|| {
     OUTBOX.update(&sets, "message_id = ?1")
 });
 
-static INSERT_DELIVERY: LazyLock<String> = LazyLock::new(|| DELIVERIES.insert(&[]));
+static INSERT_DELIVERY: LazyLock<String> = LazyLock::new(|| DELIVERIES.insert(None));
 
 static SETTLE: LazyLock<String> = LazyLock::new(|| {
     let sets = [
@@ -275,7 +287,13 @@ impl Rows for Desk<'_> {
             &warning_notes,
             &row.ack,
         ];
-        MESSAGES.put(self.transaction, &INSERT_MESSAGE, &values, &[&row.raw])?;
+        MESSAGES.put(
+            self.transaction,
+            self.vault,
+            &INSERT_MESSAGE,
+            &values,
+            Some(row.raw),
+        )?;
         self.count(direction, row.message_code);
         Ok(())
     }
@@ -309,7 +327,7 @@ impl Rows for Desk<'_> {
             0 => self.next.order,
             id => id,
         };
-        rows::put_order(self.transaction, record, id)?;
+        rows::put_order(self.transaction, self.vault, record, id)?;
         self.next.order = self.next.order.max(id + 1);
         Ok(())
     }
@@ -317,7 +335,7 @@ impl Rows for Desk<'_> {
     fn cancel_order(&mut self, record: &OrderRecord, entry: Entry) -> Result<(), StoreError> {
         let accession_number = &record.order.accession_number;
         self.tombstones.insert(accession_number.as_str());
-        rows::delete_order(self.transaction, record, entry)
+        rows::delete_order(self.transaction, self.vault, record, entry)
     }
 
     fn cancelled_uid(
@@ -347,7 +365,7 @@ impl Rows for Desk<'_> {
         version: u32,
         entry: Entry,
     ) -> Result<(), StoreError> {
-        rows::put_report(self.transaction, report, version, entry)
+        rows::put_report(self.transaction, self.vault, report, version, entry)
     }
 
     fn patient(&mut self, patient_id: &str) -> Result<Option<PatientRow>, StoreError> {
@@ -377,7 +395,7 @@ impl Rows for Desk<'_> {
             micros(entry.at),
             entry.id,
         ];
-        Ok(PATIENTS.put(self.transaction, &PUT_PATIENT, values, &[])?)
+        Ok(PATIENTS.put(self.transaction, self.vault, &PUT_PATIENT, values, None)?)
     }
 
     fn move_reports(&mut self, from: &PatientId, into: &PatientId) -> Result<(), StoreError> {
@@ -396,7 +414,7 @@ impl Rows for Desk<'_> {
             row.merged_into,
             json(row.fields)?,
         ];
-        Ok(CHANGES.put(self.transaction, &INSERT_CHANGE, values, &[])?)
+        Ok(CHANGES.put(self.transaction, self.vault, &INSERT_CHANGE, values, None)?)
     }
 
     fn action_of(&mut self, idempotency_key: &str) -> Result<Option<FirstAction>, StoreError> {
@@ -445,7 +463,7 @@ impl Rows for Desk<'_> {
             row.events,
             row.digest,
         ];
-        Ok(ACTIONS.put(self.transaction, &INSERT_ACTION, values, &[])?)
+        Ok(ACTIONS.put(self.transaction, self.vault, &INSERT_ACTION, values, None)?)
     }
 
     fn outbox(&mut self, message_id: i64) -> Result<Option<Waiting>, StoreError> {
@@ -480,7 +498,7 @@ impl Rows for Desk<'_> {
             None::<&str>,
             row.message_id,
         ];
-        Ok(OUTBOX.put(self.transaction, &INSERT_OUTBOX, values, &[])?)
+        Ok(OUTBOX.put(self.transaction, self.vault, &INSERT_OUTBOX, values, None)?)
     }
 
     fn move_outbox(&mut self, message_id: i64, to: &Moved) -> Result<(), StoreError> {
@@ -511,7 +529,7 @@ impl Rows for Desk<'_> {
             delivery.reason,
             delivery.answer,
         ];
-        DELIVERIES.put(self.transaction, &INSERT_DELIVERY, values, &[])?;
+        DELIVERIES.put(self.transaction, self.vault, &INSERT_DELIVERY, values, None)?;
         self.transaction.prepare_cached(&SETTLE)?.execute(params![
             delivery.message_id,
             state.as_str(),
@@ -528,6 +546,6 @@ impl Rows for Desk<'_> {
     }
 
     fn put_procedure(&mut self, row: &ProcedureRow) -> Result<(), StoreError> {
-        procedure::put(self.transaction, row)
+        procedure::put(self.transaction, self.vault, row)
     }
 }

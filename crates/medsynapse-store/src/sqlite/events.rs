@@ -3,7 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::moment;
-use super::seal::{ACTIONS, DELIVERIES, MESSAGES, OUTBOX, Sealed};
+use super::seal::Sealed;
+use super::tables::{ACTIONS, DELIVERIES, MESSAGES, OUTBOX};
 use crate::decide::events::{of_action, of_delivery, of_message};
 use crate::error::StoreError;
 use crate::event::{Event, EventKind, ReportChange};

@@ -1,23 +1,27 @@
 //! [`Log`]: what came in, what was done and what was delivered, in order, from one snapshot.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use medsynapse::AccessionNumber;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::connect;
+use super::hidden::RAW;
 use super::rows::{moment, odd};
-use super::seal::{ACTIONS, DELIVERIES, MESSAGES};
+use super::tables::{ACTIONS, DELIVERIES, MESSAGES};
+use super::{connect, unlock};
 use crate::action::{ActionKind, OrderStep, OutboxCommand, Procedure, ProcedureState};
 use crate::error::StoreError;
 use crate::record::{Transport, digest};
+use crate::vault::{Keys, Vault};
 use crate::work::{Delivery, DeliveryOutcome};
 
 /// The log of a data directory as it is when it is opened; a server may use the directory.
 #[derive(Debug)]
 pub struct Log {
     pub(super) connection: Connection,
+    pub(super) vault: Option<Arc<Vault>>,
 }
 
 /// An entry of the log. Messages that went out belong to the action that sent them.
@@ -70,12 +74,12 @@ pub struct LoggedAction {
 }
 
 impl Log {
-    /// Opens the log of a data directory.
+    /// Opens the log of a data directory, with the keys of an encrypted one.
     ///
     /// # Errors
     ///
-    /// There is no database, it is of an older version, or it cannot be read.
-    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+    /// There is no database, it is of an older version, it cannot be read, or not with these keys.
+    pub fn open(directory: &Path, keys: Option<&Keys>) -> Result<Self, StoreError> {
         let path = directory.join("medsynapse.db");
         if !path.exists() {
             return Err(StoreError::File {
@@ -85,7 +89,7 @@ impl Log {
         }
         let connection = connect(&path, true)?;
         let current: bool = connection.query_row(
-            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('messages') WHERE name = 'checksum')",
+            "SELECT EXISTS (SELECT 1 FROM pragma_table_info('messages') WHERE name = 'sealed')",
             [],
             |row| row.get(0),
         )?;
@@ -95,7 +99,8 @@ impl Log {
         }
         // Until it is dropped: all of it is read from one snapshot.
         connection.execute_batch("BEGIN")?;
-        Ok(Self { connection })
+        let vault = unlock::for_reading(&connection, keys)?;
+        Ok(Self { connection, vault })
     }
 
     /// The next entries with a larger number, at most `limit`.
@@ -131,7 +136,7 @@ impl Log {
         let (message, kept) = self
             .connection
             .prepare_cached(&format!(
-                "SELECT {}, raw FROM messages WHERE id = ?1",
+                "SELECT {}, {RAW} FROM messages WHERE id = ?1",
                 MESSAGES.select("")
             ))?
             .query_row([id], |row| {
@@ -173,7 +178,7 @@ impl Log {
             })?;
         // What an action sends stands right behind it.
         let sql = format!(
-            "SELECT {}, raw FROM messages WHERE id = ?1 AND direction = 'out'",
+            "SELECT {}, {RAW} FROM messages WHERE id = ?1 AND direction = 'out'",
             MESSAGES.select("")
         );
         let mut statement = self.connection.prepare_cached(&sql)?;

@@ -3,9 +3,11 @@
 mod apply;
 mod backup;
 mod checkpoint;
+mod convert;
 mod desk;
 mod events;
 mod filter;
+mod hidden;
 mod log;
 #[cfg(test)]
 mod migration_tests;
@@ -18,12 +20,14 @@ mod retention;
 mod rows;
 mod seal;
 mod search;
+mod tables;
 mod tombstones;
+mod unlock;
 
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use medsynapse::{AccessionNumber, PatientId};
@@ -38,10 +42,12 @@ use crate::record::{
     MessageSummary, OrderHistory, OrderRecord, PatientHistory, PatientRecord, ProcedureRecord,
     ReportRecord, ScheduledStep, StoredMessage,
 };
+use crate::vault::{Keys, Vault};
 use crate::work::{Done, Work};
 use apply::Writer;
 pub use backup::{BackupSummary, backup};
 use checkpoint::Checkpointer;
+pub use convert::{Converted, Encryption, decrypt, encrypt, encryption, rekey};
 pub use log::{Log, LogEntry, LoggedAction, LoggedMessage};
 use read::Readers;
 pub use rebuild::{Comparison, Difference, Rebuild};
@@ -49,6 +55,7 @@ pub use retention::{Purge, Purged};
 pub(crate) use seal::Damaged;
 #[cfg(feature = "testing")]
 pub(crate) use seal::reseal;
+pub use unlock::check_keys;
 
 mod embedded {
     #![allow(clippy::pedantic, missing_docs, reason = "written by a macro")]
@@ -65,6 +72,9 @@ pub struct SqliteOptions {
     /// The largest database, in pages of 4 KiB; what does not fit is refused as on a full disk.
     /// `None`: as large as the disk.
     pub pages_max: Option<u32>,
+    /// What the database is encrypted with; a new one is encrypted from its first row. `None`: it
+    /// is not encrypted.
+    pub keys: Option<Keys>,
     /// `synchronous=NORMAL`: a power cut takes acknowledged messages away. There to show that it
     /// does, never to run with.
     #[doc(hidden)]
@@ -120,6 +130,7 @@ impl SqliteStore {
         let mut connection = connect(&path, false)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         migrate(&mut connection)?;
+        let vault = unlock::for_writing(&connection, options.keys.as_ref())?;
         // The checkpointer does this, off the writer's thread.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         if let Some(pages) = options.pages_max {
@@ -129,8 +140,8 @@ impl SqliteStore {
             connection.pragma_update(None, "synchronous", "NORMAL")?;
         }
         Ok(Self {
-            writer: Mutex::new(Writer::new(connection)?),
-            readers: Readers::open(&path, READERS)?,
+            writer: Mutex::new(Writer::new(connection, vault.clone())?),
+            readers: Readers::open(&path, READERS, vault.as_ref())?,
             _checkpointer: Checkpointer::start(connect(&path, false)?)?,
             path,
             _lock: lock,
@@ -288,7 +299,21 @@ pub(crate) fn connect(path: &Path, read_only: bool) -> Result<Connection, StoreE
     // A page whose structure is broken is an error rather than rows.
     connection.pragma_update(None, "cell_size_check", "ON")?;
     seal::register(&connection)?;
+    hidden::register_plain(&connection)?;
     connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+/// A connection that reads what a vault has sealed, if there is one.
+fn connect_with(
+    path: &Path,
+    read_only: bool,
+    vault: Option<&Arc<Vault>>,
+) -> Result<Connection, StoreError> {
+    let connection = connect(path, read_only)?;
+    if let Some(vault) = vault {
+        hidden::register(&connection, vault)?;
+    }
     Ok(connection)
 }
 

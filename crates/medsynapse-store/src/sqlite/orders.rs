@@ -11,7 +11,7 @@ use super::filter::{Filter, anywhere, up_to};
 use super::outbox;
 use super::read::{SUMMARY, summary};
 use super::rows::{SELECT, moment, odd, order, read_order, reports};
-use super::seal::{ACTIONS, CANCELLED, CHANGES, MESSAGES, ORDERS, PATIENTS};
+use super::tables::{ACTIONS, CANCELLED, CHANGES, MESSAGES, ORDERS, PATIENTS};
 use crate::error::StoreError;
 use crate::outbox::OutboxQuery;
 use crate::query::{OrderQuery, Paging, PatientQuery, Slice, StepQuery};
@@ -31,7 +31,7 @@ pub(super) fn orders(
 ) -> Result<Slice<OrderRecord>, StoreError> {
     let mut filter = Filter::default();
     filter.maybe("id < ?", query.paging.cursor);
-    filter.maybe("patient_id = ?", query.patient_id.clone());
+    filter.maybe("patient_id = patient_token(?)", query.patient_id.clone());
     let state = query.state.map(|state| state.as_str().to_owned());
     filter.maybe("state = ?", state);
     let status = query.report_status.map(|status| status.as_str().to_owned());
@@ -50,7 +50,10 @@ pub(super) fn orders(
             "scheduled_procedure_step_description",
             "requested_procedure_description",
         ];
-        let like = columns.map(|column| format!("{column} LIKE ? ESCAPE '\\'"));
+        let like = columns.map(|column| {
+            let column = ORDERS.column("", column);
+            format!("{column} LIKE ? ESCAPE '\\'")
+        });
         let values = vec![Value::Text(anywhere(text)); columns.len()];
         filter.with_all(format!("({})", like.join(" OR ")), values);
     }
@@ -94,7 +97,7 @@ pub(super) fn scheduled_steps(
     let mut filter = Filter::default();
     filter.fixed(OPEN);
     filter.maybe("accession_number = ?", query.accession_number.clone());
-    filter.maybe("patient_id = ?", query.patient_id.clone());
+    filter.maybe("patient_id = patient_token(?)", query.patient_id.clone());
     filter.among("scheduled_station_ae_title", &query.station_ae_titles);
     filter.among("modality", &query.modalities);
     filter.maybe("scheduled_start >= ?", query.scheduled_from.clone());
@@ -268,7 +271,7 @@ fn changes(
 
 /// The columns of a patient, for [`patient_record`].
 static PATIENT: LazyLock<String> = LazyLock::new(|| {
-    let columns = PATIENTS.select("");
+    let columns = PATIENTS.select("p.");
     format!("{columns}, (SELECT count(*) FROM orders o WHERE o.patient_id = p.patient_id)")
 });
 
@@ -291,7 +294,10 @@ pub(super) fn patient(
     patient_id: &PatientId,
 ) -> Result<Option<PatientHistory>, StoreError> {
     let id = patient_id.as_str();
-    let sql = format!("SELECT {} FROM patients p WHERE patient_id = ?1", *PATIENT);
+    let sql = format!(
+        "SELECT {} FROM patients p WHERE patient_id = patient_token(?1)",
+        *PATIENT
+    );
     let found = connection
         .prepare_cached(&sql)?
         .query_row([id], patient_record)
@@ -300,9 +306,12 @@ pub(super) fn patient(
         return Ok(None);
     };
     // What was merged is found by the changes that say so: a patient has few of them.
-    let mut merged: Vec<String> = changes(connection, "merged_into = ?1", id, |change| {
-        change.merged_into.as_deref() == Some(id)
-    })?
+    let mut merged: Vec<String> = changes(
+        connection,
+        "merged_into = patient_token(?1)",
+        id,
+        |change| change.merged_into.as_deref() == Some(id),
+    )?
     .into_iter()
     .map(|change| change.patient_id)
     .collect();
@@ -312,7 +321,7 @@ pub(super) fn patient(
         patient,
         changes: changes(
             connection,
-            "patient_id = ?1 AND accession_number IS NULL",
+            "patient_id = patient_token(?1) AND accession_number IS NULL",
             id,
             |change| change.patient_id == id && change.accession_number.is_none(),
         )?,
@@ -328,18 +337,29 @@ pub(super) fn patients(
     query: &PatientQuery,
 ) -> Result<Slice<PatientRecord, String>, StoreError> {
     let mut filter = Filter::default();
-    filter.maybe("patient_id > ?", query.cursor.clone());
+    // By the id itself: what stands for it in an encrypted database is in no order. There all
+    // patients are opened for a page, some microseconds each.
+    let plain: bool = connection
+        .prepare_cached("SELECT plain()")?
+        .query_row([], |row| row.get(0))?;
+    let id = if plain {
+        "p.patient_id".into()
+    } else {
+        PATIENTS.column("p.", "patient_id")
+    };
+    filter.maybe(&format!("{id} > ?"), query.cursor.clone());
     if !query.with_merged {
         filter.fixed("merged_into IS NULL");
     }
     if let Some(text) = query.text.as_deref().filter(|text| !text.is_empty()) {
-        let like = "(patient_id LIKE ? ESCAPE '\\' OR name LIKE ? ESCAPE '\\')";
-        filter.with_all(like.into(), vec![Value::Text(anywhere(text)); 2]);
+        let name = PATIENTS.column("p.", "name");
+        let like = format!("({id} LIKE ? ESCAPE '\\' OR {name} LIKE ? ESCAPE '\\')");
+        filter.with_all(like, vec![Value::Text(anywhere(text)); 2]);
     }
     let (condition, mut values) = filter.into_parts();
     values.push(Value::Integer(i64::from(query.limit)));
     let select = &*PATIENT;
-    let sql = format!("SELECT {select} FROM patients p{condition} ORDER BY patient_id LIMIT ?");
+    let sql = format!("SELECT {select} FROM patients p{condition} ORDER BY {id} LIMIT ?");
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), patient_record)?;
     let items: Vec<PatientRecord> = rows.collect::<Result<_, _>>()?;

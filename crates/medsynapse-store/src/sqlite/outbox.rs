@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use super::filter::Filter;
 use super::orders::next;
 use super::rows::{maybe_moment, moment, odd};
-use super::seal::{DELIVERIES, MESSAGES, OUTBOX};
+use super::tables::{DELIVERIES, MESSAGES, OUTBOX};
 use crate::error::StoreError;
 use crate::outbox::{Next, OutboxEntry, OutboxItem, OutboxQuery, OutboxState, QueueDepth, Try};
 use crate::query::Slice;
@@ -18,7 +18,7 @@ use crate::work::DeliveryOutcome;
 
 static NEXT: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT {}, m.raw FROM outbox o LEFT JOIN messages m ON m.id = o.message_id \
+        "SELECT {}, iif(plain(), m.raw, opened_body(m.id, m.raw)) FROM outbox o LEFT JOIN messages m ON m.id = o.message_id \
          WHERE o.message_id = (SELECT message_id FROM outbox \
          WHERE destination = ?1 AND state = 'queued' ORDER BY position LIMIT 1)",
         *COLUMNS
@@ -33,9 +33,11 @@ static WAITING: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+// A damaged index may give out a row twice: it is counted once.
 static ODD: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT destination, sum(state = 'held'), sum(state = 'refused'), \
+        "SELECT destination, count(DISTINCT iif(state = 'held', message_id, NULL)), \
+         count(DISTINCT iif(state = 'refused', message_id, NULL)), \
          min(iif({}, NULL, message_id)) \
          FROM outbox WHERE state IN ('held', 'refused') GROUP BY destination",
         OUTBOX.intact("")

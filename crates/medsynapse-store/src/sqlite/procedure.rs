@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{micros, moment, odd};
-use super::seal::PROCEDURES;
+use super::tables::PROCEDURES;
 use crate::action::ProcedureState;
 use crate::decide::ProcedureRow;
 use crate::error::StoreError;
 use crate::record::ProcedureRecord;
+use crate::vault::Vault;
 
 static FIND: LazyLock<String> = LazyLock::new(|| {
     let columns = PROCEDURES.select("");
@@ -48,7 +49,11 @@ pub(super) fn read(
 }
 
 /// Writes a procedure step, new or changed.
-pub(super) fn put(connection: &Connection, row: &ProcedureRow) -> Result<(), StoreError> {
+pub(super) fn put(
+    connection: &Connection,
+    vault: Option<&Vault>,
+    row: &ProcedureRow,
+) -> Result<(), StoreError> {
     let record = &row.record;
     let names = serde_json::to_string(&record.accession_numbers)
         .map_err(|error| StoreError::Database(error.to_string()))?;
@@ -64,5 +69,5 @@ pub(super) fn put(connection: &Connection, row: &ProcedureRow) -> Result<(), Sto
         row.created_by,
         row.updated_by,
     ];
-    Ok(PROCEDURES.put(connection, &UPSERT, values, &[])?)
+    Ok(PROCEDURES.put(connection, vault, &UPSERT, values, None)?)
 }

@@ -1,17 +1,19 @@
 //! The message log, read on connections of its own.
 
 use std::path::Path;
-use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
-use super::connect;
+use super::connect_with;
+use super::hidden::RAW;
 use super::rows::{moment, odd};
-use super::seal::{COUNTS, MESSAGES};
+use super::tables::{COUNTS, MESSAGES};
 use crate::error::StoreError;
 use crate::query::{Direction, MessageOrder, MessageQuery, Page};
 use crate::record::{MessageSummary, Note, StoredMessage, digest};
+use crate::vault::Vault;
 
 /// A few connections that read; a reader waits until one is free.
 #[derive(Debug)]
@@ -21,9 +23,13 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn open(path: &Path, count: usize) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        path: &Path,
+        count: usize,
+        vault: Option<&Arc<Vault>>,
+    ) -> Result<Self, StoreError> {
         let idle = (0..count)
-            .map(|_| connect(path, true))
+            .map(|_| connect_with(path, true, vault))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             idle: Mutex::new(idle),
@@ -124,7 +130,7 @@ pub(super) fn messages(
     let texts = [
         ("message_code = ?", &query.message_code),
         ("accession_number = ?", &query.accession_number),
-        ("patient_id = ?", &query.patient_id),
+        ("patient_id = patient_token(?)", &query.patient_id),
         ("control_id = ?", &query.control_id),
         ("ack_code = ?", &query.ack_code),
     ];
@@ -220,7 +226,7 @@ pub(super) fn message(
     connection: &Connection,
     id: i64,
 ) -> Result<Option<StoredMessage>, StoreError> {
-    let sql = format!("SELECT {}, raw FROM messages WHERE id = ?1", *SUMMARY);
+    let sql = format!("SELECT {}, {RAW} FROM messages WHERE id = ?1", *SUMMARY);
     let mut statement = connection.prepare_cached(&sql)?;
     let found = statement
         .query_row([id], |row| {

@@ -1,14 +1,16 @@
 //! [`Rebuild`]: a database made from a log alone, and where it differs from the one that was kept.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Rows};
 
 use super::apply::Writer;
 use super::log::Log;
-use super::{connect, make_directory, make_private, migrate};
+use super::{connect, connect_with, hidden, make_directory, make_private, migrate, tables, unlock};
 use crate::error::StoreError;
 use crate::work::Work;
 
@@ -133,12 +135,13 @@ pub struct Rebuild {
 }
 
 impl Rebuild {
-    /// An empty one in `directory`, which must not hold one yet.
+    /// An empty one in `directory`, which must not hold one yet, for what `log` leads to; where
+    /// the log is encrypted, so is this one, under the same keys.
     ///
     /// # Errors
     ///
     /// A database is there already, or the directory cannot be written.
-    pub fn create(directory: &Path) -> Result<Self, StoreError> {
+    pub fn create(directory: &Path, log: &Log) -> Result<Self, StoreError> {
         make_directory(directory)?;
         let path = directory.join("medsynapse.db");
         if path.exists() {
@@ -151,11 +154,20 @@ impl Rebuild {
         let mut connection = connect(&path, false)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         migrate(&mut connection)?;
+        let vault = match &log.vault {
+            None => None,
+            Some(vault) => {
+                let vault = Arc::new(vault.again()?);
+                unlock::adopt(&connection, &vault)?;
+                hidden::register(&connection, &vault)?;
+                Some(vault)
+            }
+        };
         // Should the power fail, the log is still there to begin anew from.
         connection.pragma_update(None, "synchronous", "OFF")?;
         Ok(Self {
-            writer: Writer::new(connection)?,
-            reader: connect(&path, true)?,
+            reader: connect_with(&path, true, vault.as_ref())?,
+            writer: Writer::new(connection, vault)?,
         })
     }
 
@@ -192,13 +204,28 @@ fn compare(
         .prepare("SELECT name FROM pragma_table_info(?1)")?
         .query_map([table.name], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    // Follows from the others, and from those that the log does not decide.
-    columns.retain(|column| column != "checksum");
+    // Follow from the others, and from those that the log does not decide.
+    columns.retain(|column| column != "checksum" && column != "sealed");
+    let sealed = tables::TABLES
+        .into_iter()
+        .find(|sealed| sealed.name == table.name);
+    // What is sealed is never twice alike; what it says is, and what stands for it.
+    let mut said: Vec<String> = columns
+        .iter()
+        .map(|column| match column.as_str() {
+            "raw" => hidden::RAW.into(),
+            column => column.into(),
+        })
+        .collect();
+    for (column, _) in sealed.iter().flat_map(|sealed| sealed.hidden) {
+        said.extend(sealed.map(|sealed| sealed.column("", column)));
+        columns.push((*column).into());
+    }
     let sql = format!(
         "SELECT {}, {}, {} FROM {} ORDER BY {}",
         table.called,
         table.key.join(", "),
-        columns.join(", "),
+        said.join(", "),
         table.name,
         table.key.join(", ")
     );
@@ -247,7 +274,7 @@ fn compare(
                         .skip(from)
                         .zip(b.iter().flatten().skip(from)),
                 );
-                let differ: Vec<String> = pairs
+                let mut differ: Vec<String> = pairs
                     .filter(|(column, (kept, rebuilt))| {
                         // Columns that came with a later version are empty in older rows.
                         let unknown = **kept == Value::Null && *column == "effect";
@@ -255,6 +282,8 @@ fn compare(
                     })
                     .map(|(column, _)| column.clone())
                     .collect();
+                let mut told = BTreeSet::new();
+                differ.retain(|column| told.insert(column.clone()));
                 if !differ.is_empty() {
                     comparison.note(Difference::Other {
                         table: table.name,

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::SqliteStore;
-use super::seal::{ACTIONS, COUNTS};
+use super::tables::{ACTIONS, COUNTS};
 use crate::error::StoreError;
 
 /// Rows that are looked at in one transaction: a few milliseconds, between two commits.

@@ -10,10 +10,11 @@ use medsynapse::{
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::seal::{CANCELLED, ORDERS, REPORTS};
+use super::tables::{CANCELLED, ORDERS, REPORTS};
 use crate::decide::Entry;
 use crate::error::StoreError;
 use crate::record::{OrderRecord, ReportRecord};
+use crate::vault::Vault;
 
 static TOMBSTONE: LazyLock<String> = LazyLock::new(|| {
     let columns = CANCELLED.select("");
@@ -57,7 +58,7 @@ static BY_ACCESSION: LazyLock<String> =
 
 static BY_PATIENT: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "{} WHERE patient_id = ?1 ORDER BY accession_number",
+        "{} WHERE patient_id = patient_token(?1) ORDER BY accession_number",
         *SELECT
     )
 });
@@ -79,6 +80,7 @@ impl ToSql for Text<'_> {
 /// Writes an order, new or changed, under this number.
 pub(super) fn put_order(
     connection: &Connection,
+    vault: Option<&Vault>,
     record: &OrderRecord,
     id: i64,
 ) -> Result<(), StoreError> {
@@ -110,7 +112,7 @@ pub(super) fn put_order(
         .map(|text| text as &dyn ToSql)
         .chain(tail)
         .collect();
-    Ok(ORDERS.put(connection, &UPSERT, &values, &[])?)
+    Ok(ORDERS.put(connection, vault, &UPSERT, &values, None)?)
 }
 
 pub(super) fn read_order(row: &Row<'_>) -> rusqlite::Result<OrderRecord> {
@@ -208,6 +210,7 @@ pub(super) fn next_version(
 /// Writes a version of a report.
 pub(super) fn put_report(
     connection: &Connection,
+    vault: Option<&Vault>,
     report: &Report,
     version: u32,
     entry: Entry,
@@ -228,12 +231,13 @@ pub(super) fn put_report(
         entry.id,
         report.accession_number.as_str(),
     ];
-    Ok(REPORTS.put(connection, &REPORTS.insert(&[]), values, &[])?)
+    Ok(REPORTS.put(connection, vault, &REPORTS.insert(None), values, None)?)
 }
 
 /// The order goes; what has to stay of it stays.
 pub(super) fn delete_order(
     connection: &Connection,
+    vault: Option<&Vault>,
     record: &OrderRecord,
     entry: Entry,
 ) -> Result<(), StoreError> {
@@ -250,7 +254,7 @@ pub(super) fn delete_order(
         entry.id,
     ];
     let upsert = CANCELLED.upsert("accession_number");
-    CANCELLED.put(connection, &upsert, values, &[])?;
+    CANCELLED.put(connection, vault, &upsert, values, None)?;
     connection
         .prepare_cached("DELETE FROM orders WHERE accession_number = ?1")?
         .execute([accession_number])?;

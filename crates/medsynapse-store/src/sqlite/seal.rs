@@ -9,9 +9,13 @@ use std::fmt::Write as _;
 use std::hash::Hasher;
 
 use rusqlite::functions::FunctionFlags;
-use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::types::{Null, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row};
 use siphasher::sip::SipHasher13;
+
+use super::hidden::{Keep, WHOLE, seal_body, value_of};
+use super::tables::TABLES;
+use crate::vault::Vault;
 
 /// The columns of a table that its checksum covers, in this order.
 pub(super) struct Sealed {
@@ -19,245 +23,26 @@ pub(super) struct Sealed {
     pub(super) columns: &'static [&'static str],
     /// The column that a damaged row is called by: the number of an entry of the log, never
     /// anything of a patient.
-    called: usize,
+    pub(super) called: usize,
+    /// What names a row as long as it is there.
+    pub(super) row: &'static [usize],
+    /// The columns that an encrypted database hides, in the order of the columns.
+    pub(super) hidden: &'static [(&'static str, Keep)],
 }
 
-const fn sealed(name: &'static str, called: usize, columns: &'static [&'static str]) -> Sealed {
+pub(super) const fn sealed(
+    name: &'static str,
+    called: usize,
+    columns: &'static [&'static str],
+) -> Sealed {
     Sealed {
         name,
         columns,
         called,
+        row: &[],
+        hidden: &[],
     }
 }
-
-pub(super) const MESSAGES: Sealed = sealed(
-    "messages",
-    0,
-    &[
-        "id",
-        "received_at",
-        "transport",
-        "peer",
-        "sending_application",
-        "sending_facility",
-        "sent_at",
-        "message_code",
-        "trigger_event",
-        "control_id",
-        "accession_number",
-        "patient_id",
-        "patient_name",
-        "ack_code",
-        "ack_text",
-        "warning_count",
-        "retransmissions",
-        "size",
-        "direction",
-        "version",
-        "effect",
-        "digest",
-        "findings",
-        "warnings",
-        "ack",
-    ],
-);
-
-pub(super) const COUNTS: Sealed = sealed(
-    "message_counts",
-    1,
-    &["message_code", "messages", "direction"],
-);
-
-pub(super) const PATIENTS: Sealed = sealed(
-    "patients",
-    6,
-    &[
-        "patient_id",
-        "name",
-        "sex",
-        "birth_date",
-        "merged_into",
-        "updated_at",
-        "updated_by",
-    ],
-);
-
-pub(super) const ORDERS: Sealed = sealed(
-    "orders",
-    36,
-    &[
-        "accession_number",
-        "patient_id",
-        "patient_name",
-        "patient_sex",
-        "modality",
-        "scheduled_station_ae_title",
-        "scheduled_station_name",
-        "scheduled_start",
-        "scheduled_procedure_step_id",
-        "scheduled_procedure_step_description",
-        "requested_procedure_id",
-        "requested_procedure_description",
-        "admission_id",
-        "patient_weight",
-        "birth_date",
-        "referring_physician",
-        "requesting_physician",
-        "performing_physician",
-        "location",
-        "reason",
-        "priority",
-        "institution_name",
-        "study_instance_uid",
-        "state",
-        "report_status",
-        "completion_told",
-        "study_seen_at",
-        "sending_application",
-        "sending_facility",
-        "segment_delimiters",
-        "segment_charset",
-        "segments",
-        "created_at",
-        "updated_at",
-        "created_by",
-        "updated_by",
-        "id",
-    ],
-);
-
-pub(super) const CANCELLED: Sealed = sealed(
-    "cancelled_orders",
-    7,
-    &[
-        "accession_number",
-        "patient_id",
-        "study_instance_uid",
-        "state",
-        "created_at",
-        "cancelled_at",
-        "created_by",
-        "cancelled_by",
-    ],
-);
-
-pub(super) const REPORTS: Sealed = sealed(
-    "reports",
-    12,
-    &[
-        "version",
-        "patient_id",
-        "format",
-        "text",
-        "date",
-        "status",
-        "physician_id",
-        "physician_name",
-        "segment_delimiters",
-        "segment_charset",
-        "segments",
-        "updated_at",
-        "written_by",
-        "accession_number",
-    ],
-);
-
-pub(super) const CHANGES: Sealed = sealed(
-    "changes",
-    0,
-    &[
-        "entry_id",
-        "at",
-        "patient_id",
-        "accession_number",
-        "merged_into",
-        "fields",
-    ],
-);
-
-pub(super) const ACTIONS: Sealed = sealed(
-    "actions",
-    0,
-    &[
-        "id",
-        "at",
-        "actor",
-        "kind",
-        "accession_number",
-        "outcome",
-        "idempotency_key",
-        "detail",
-        "body",
-        "events",
-        "digest",
-    ],
-);
-
-pub(super) const OUTBOX: Sealed = sealed(
-    "outbox",
-    0,
-    &[
-        "message_id",
-        "destination",
-        "state",
-        "accession_number",
-        "study_status",
-        "with_text",
-        "caused_by",
-        "queued_at",
-        "settled_at",
-        "tries",
-        "last_try_at",
-        "last_reason",
-        "position",
-    ],
-);
-
-pub(super) const DELIVERIES: Sealed = sealed(
-    "deliveries",
-    0,
-    &[
-        "id",
-        "message_id",
-        "at",
-        "took",
-        "outcome",
-        "reason",
-        "answer",
-    ],
-);
-
-pub(super) const PROCEDURES: Sealed = sealed(
-    "procedure_steps",
-    9,
-    &[
-        "sop_instance_uid",
-        "state",
-        "station_ae_title",
-        "study_instance_uid",
-        "accession_numbers",
-        "dataset",
-        "created_at",
-        "updated_at",
-        "created_by",
-        "updated_by",
-    ],
-);
-
-/// All of them.
-pub(super) const TABLES: [&Sealed; 11] = [
-    &MESSAGES,
-    &COUNTS,
-    &PATIENTS,
-    &ORDERS,
-    &CANCELLED,
-    &REPORTS,
-    &CHANGES,
-    &ACTIONS,
-    &OUTBOX,
-    &DELIVERIES,
-    &PROCEDURES,
-];
 
 /// A row that is not what was written, on its way through an error of the database.
 #[derive(Debug, thiserror::Error)]
@@ -268,6 +53,58 @@ pub(crate) struct Damaged {
 }
 
 impl Sealed {
+    /// With columns that an encrypted database hides.
+    pub(super) const fn hiding(
+        mut self,
+        row: &'static [usize],
+        hidden: &'static [(&'static str, Keep)],
+    ) -> Self {
+        self.row = row;
+        self.hidden = hidden;
+        self
+    }
+
+    /// For each column, whether it is hidden: its place among those that are, and what stands for
+    /// it.
+    pub(super) fn keeps(&self) -> impl Iterator<Item = Option<(usize, Keep)>> {
+        let mut hidden = self.hidden.iter().enumerate().peekable();
+        self.columns.iter().map(move |column| {
+            hidden
+                .next_if(|(_, (name, _))| name == column)
+                .map(|(place, (_, keep))| (place, *keep))
+        })
+    }
+
+    /// Its number in calls of SQL functions.
+    fn number(&self) -> usize {
+        let same = |table: &&Self| table.name == self.name;
+        TABLES.iter().position(same).unwrap_or(TABLES.len())
+    }
+
+    /// The columns that name a row, with a comma before each.
+    fn row_names(&self, of: &str) -> String {
+        self.row
+            .iter()
+            .filter_map(|index| self.columns.get(*index))
+            .fold(String::new(), |mut sql, column| {
+                let _ = write!(sql, ", {of}{column}");
+                sql
+            })
+    }
+
+    /// What a column says, opened if it is hidden.
+    pub(super) fn column(&self, of: &str, column: &str) -> String {
+        let place = self.hidden.iter().position(|(name, _)| *name == column);
+        match place {
+            None => format!("{of}{column}"),
+            Some(place) => format!(
+                "iif(plain(), {of}{column}, opened({}, {place}, {of}sealed{}))",
+                self.number(),
+                self.row_names(of)
+            ),
+        }
+    }
+
     /// How many columns [`select`](Self::select) names; what a query asks for besides stands
     /// behind them.
     pub(super) const fn width(&self) -> usize {
@@ -277,9 +114,30 @@ impl Sealed {
     /// The columns and the checksum, for [`check`](Self::check). `of` is empty, or the alias
     /// of the table with a dot.
     pub(super) fn select(&self, of: &str) -> String {
-        let mut sql = String::with_capacity(512);
+        if self.hidden.is_empty() {
+            return self.stored(of);
+        }
+        let mut sql = String::with_capacity(2_048);
         for column in self.columns {
             // Writing to a String cannot fail.
+            let _ = write!(sql, "{}, ", self.column(of, column));
+        }
+        let number = self.number();
+        let _ = write!(
+            sql,
+            "iif(plain(), {of}checksum, whole({number}, {of}checksum, {of}sealed"
+        );
+        for column in self.columns {
+            let _ = write!(sql, ", {of}{column}");
+        }
+        sql.push_str("))");
+        sql
+    }
+
+    /// The columns as they are stored, and the checksum; for [`check`](Self::check) too.
+    pub(super) fn stored(&self, of: &str) -> String {
+        let mut sql = String::with_capacity(512);
+        for column in self.columns {
             let _ = write!(sql, "{of}{column}, ");
         }
         let _ = write!(sql, "{of}checksum");
@@ -288,12 +146,19 @@ impl Sealed {
 
     /// Whether the columns from `first` on are what was written.
     pub(super) fn check(&self, row: &Row<'_>, first: usize) -> rusqlite::Result<()> {
-        let mut sum = Sum::of(self.name);
-        for index in first..first + self.columns.len() {
-            sum.add(row.get_ref(index)?);
-        }
         let kept = row.get_ref(first + self.columns.len())?;
-        if kept == ValueRef::Integer(sum.finish()) {
+        let right = match kept {
+            ValueRef::Integer(kept) => {
+                let mut sum = Sum::of(self.name);
+                for index in first..first + self.columns.len() {
+                    sum.add(row.get_ref(index)?);
+                }
+                kept == sum.finish()
+            }
+            // Its checksum is of what is stored, and was looked at when the row was opened.
+            kept => kept == ValueRef::Text(WHOLE.as_bytes()),
+        };
+        if right {
             return Ok(());
         }
         Err(self.damaged(row.get(first + self.called).unwrap_or_default()))
@@ -332,15 +197,17 @@ impl Sealed {
         Ok(())
     }
 
-    /// `INSERT INTO …` for [`put`](Self::put); `more` are columns that the checksum does
-    /// not cover.
-    pub(super) fn insert(&self, more: &[&str]) -> String {
+    /// `INSERT INTO …` for [`put`](Self::put); `body` is a column that the checksum does not
+    /// cover.
+    pub(super) fn insert(&self, body: Option<&str>) -> String {
         let mut names = self.columns.join(", ");
         names.push_str(", checksum");
-        for name in more {
+        let sealed = (!self.hidden.is_empty()).then_some("sealed");
+        let mut count = self.width();
+        for name in sealed.into_iter().chain(body) {
             let _ = write!(names, ", {name}");
+            count += 1;
         }
-        let count = self.width() + more.len();
         let places: Vec<String> = (1..=count).map(|n| format!("?{n}")).collect();
         format!(
             "INSERT INTO {} ({names}) VALUES ({})",
@@ -354,40 +221,58 @@ impl Sealed {
         debug_assert_eq!(values.len(), self.columns.len(), "{}", self.name);
         let mut sum = Sum::of(self.name);
         for value in values {
-            match value.to_sql()? {
-                ToSqlOutput::Borrowed(value) => sum.add(value),
-                ToSqlOutput::Owned(value) => sum.add(ValueRef::from(&value)),
-                _ => return Err(rusqlite::Error::InvalidQuery),
-            }
+            sum.add(value_of(&value.to_sql()?)?);
         }
         Ok(sum.finish())
     }
 
     /// Runs [`insert`](Self::insert), or what stands for it, with the values of the columns and
-    /// their checksum.
+    /// their checksum; in an encrypted database with what stands for them.
     pub(super) fn put(
         &self,
         connection: &Connection,
+        vault: Option<&Vault>,
         insert: &str,
         values: &[&dyn ToSql],
-        more: &[&dyn ToSql],
+        body: Option<&[u8]>,
     ) -> rusqlite::Result<()> {
-        let sum = self.sum(values)?;
-        let sum: &dyn ToSql = &sum;
-        let all = values
-            .iter()
-            .copied()
-            .chain([sum])
-            .chain(more.iter().copied());
-        connection
-            .prepare_cached(insert)?
-            .execute(rusqlite::params_from_iter(all))?;
+        let mut statement = connection.prepare_cached(insert)?;
+        let (Some(vault), false) = (vault, self.hidden.is_empty()) else {
+            let sum = self.sum(values)?;
+            let sum: &dyn ToSql = &sum;
+            let none: Option<&dyn ToSql> = (!self.hidden.is_empty()).then_some(&Null);
+            let body = body.as_ref().map(|body| body as &dyn ToSql);
+            let all = values.iter().copied().chain([sum]).chain(none).chain(body);
+            statement.execute(rusqlite::params_from_iter(all))?;
+            return Ok(());
+        };
+        let hidden = self.hide(vault, values)?;
+        let mut sum = Sum::of(self.name);
+        for value in &hidden.stored {
+            sum.add(value_of(value)?);
+        }
+        let body = match (body, values.first()) {
+            (Some(body), Some(id)) => {
+                let id = value_of(&id.to_sql()?)?.as_i64()?;
+                Some(ToSqlOutput::from(seal_body(vault, id, body)?))
+            }
+            _ => None,
+        };
+        let all = hidden
+            .stored
+            .into_iter()
+            .chain([
+                ToSqlOutput::from(sum.finish()),
+                ToSqlOutput::from(hidden.sealed),
+            ])
+            .chain(body);
+        statement.execute(rusqlite::params_from_iter(all))?;
         Ok(())
     }
 
     /// `INSERT … ON CONFLICT (key) DO UPDATE` of every other column but `id`.
     pub(super) fn upsert(&self, key: &str) -> String {
-        let mut sql = self.insert(&[]);
+        let mut sql = self.insert(None);
         let _ = write!(sql, " ON CONFLICT ({key}) DO UPDATE SET ");
         for column in self.columns {
             // To write the number of a row, even the same, is to move the row.
@@ -395,6 +280,9 @@ impl Sealed {
                 continue;
             }
             let _ = write!(sql, "{column} = excluded.{column}, ");
+        }
+        if !self.hidden.is_empty() {
+            sql.push_str("sealed = excluded.sealed, ");
         }
         sql.push_str("checksum = excluded.checksum");
         sql
@@ -421,32 +309,68 @@ impl Sealed {
 
     /// `UPDATE …` of the rows that are what was written; the others stay as they are.
     pub(super) fn update(&self, sets: &[(&str, &str)], condition: &str) -> String {
+        let number = self.number();
+        let row = self.row_names("");
+        let mut places = String::new();
+        let stored: Vec<(&str, String)> = sets
+            .iter()
+            .map(|&(column, value)| {
+                let place = self.hidden.iter().position(|(name, _)| *name == column);
+                let keep = place.and_then(|place| self.hidden.get(place));
+                let Some((place, (_, keep))) = place.zip(keep) else {
+                    return (column, value.into());
+                };
+                let _ = write!(places, ", {place}, {value}");
+                let value = match keep {
+                    Keep::Null => format!("iif(plain(), {value}, NULL)"),
+                    Keep::Text => format!("iif(plain(), {value}, '')"),
+                    Keep::Blob => format!("iif(plain(), {value}, x'')"),
+                    Keep::Json => format!("iif(plain() OR {value} = 'null', {value}, '')"),
+                    Keep::Token => format!("patient_token({value})"),
+                    Keep::Digest => format!("digest_token({value})"),
+                };
+                (column, value)
+            })
+            .collect();
         let mut sql = format!("UPDATE {} SET ", self.name);
-        for (column, value) in sets {
+        for (column, value) in &stored {
             let _ = write!(sql, "{column} = {value}, ");
         }
+        if !places.is_empty() {
+            let _ = write!(
+                sql,
+                "sealed = iif(plain(), NULL, resealed({number}, sealed{row}{places})), "
+            );
+        }
+        let stored: Vec<(&str, &str)> = stored
+            .iter()
+            .map(|(column, value)| (*column, value.as_str()))
+            .collect();
         let _ = write!(
             sql,
             "checksum = {} WHERE ({condition}) AND {}",
-            self.expression("", sets),
+            self.expression("", &stored),
             self.intact("")
         );
+        if !places.is_empty() {
+            let _ = write!(sql, " AND (plain() OR opens({number}, sealed{row}))");
+        }
         sql
     }
 }
 
 /// A checksum on its way.
-struct Sum(SipHasher13);
+pub(super) struct Sum(SipHasher13);
 
 impl Sum {
-    fn of(table: &str) -> Self {
+    pub(super) fn of(table: &str) -> Self {
         let mut sum = Self(SipHasher13::new());
         sum.add(ValueRef::Text(table.as_bytes()));
         sum
     }
 
     /// Type, length, value: no two rows are alike in what is added.
-    fn add(&mut self, value: ValueRef<'_>) {
+    pub(super) fn add(&mut self, value: ValueRef<'_>) {
         let mut bytes = |kind: u64, bytes: &[u8]| {
             // As bytes: the same on every machine.
             let head = (bytes.len() as u64) << 3 | kind;
@@ -462,7 +386,7 @@ impl Sum {
         }
     }
 
-    fn finish(self) -> i64 {
+    pub(super) fn finish(self) -> i64 {
         self.0.finish().cast_signed()
     }
 }
@@ -494,6 +418,7 @@ pub(crate) fn reseal(connection: &Connection) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tables::COUNTS;
     use super::*;
 
     #[test]
@@ -551,6 +476,11 @@ mod tests {
             there.sort();
             let mut covered = table.columns.to_vec();
             covered.push("checksum");
+            // What it says is authenticated.
+            covered.extend((!table.hidden.is_empty()).then_some("sealed"));
+            let hidden = table.keeps().flatten().count();
+            assert_eq!(hidden, table.hidden.len(), "hidden in the order of columns");
+            assert_eq!(table.row.is_empty(), table.hidden.is_empty());
             match table.name {
                 // Its digest is covered.
                 "messages" => covered.push("raw"),

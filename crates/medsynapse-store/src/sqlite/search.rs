@@ -7,9 +7,10 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::filter::Filter;
+use super::hidden::RAW;
 use super::read::{SUMMARY, summary};
 use super::rows::micros;
-use super::seal::MESSAGES;
+use super::tables::MESSAGES;
 use crate::error::StoreError;
 use crate::query::{Direction, MessageSearch, Paging, Peer, Slice};
 use crate::record::MessageSummary;
@@ -135,7 +136,7 @@ fn page(
         );
     }
     filter.maybe("accession_number = ?", text(&search.accession_number));
-    filter.maybe("patient_id = ?", text(&search.patient_id));
+    filter.maybe("patient_id = patient_token(?)", text(&search.patient_id));
     filter.maybe("message_code = ?", text(&search.message_code));
     filter.maybe("trigger_event = ?", text(&search.trigger_event));
     filter.maybe("sending_application = ?", text(&search.sending_application));
@@ -178,7 +179,7 @@ fn page(
     if let Some(text) = search.text.as_deref().filter(|text| !text.is_empty()) {
         // The bytes as they came: ASCII letters of either case are the same.
         let wanted = text.to_ascii_lowercase();
-        filter.with("instr(lower(CAST(raw AS TEXT)), ?) > 0", wanted);
+        filter.with(&format!("instr(lower(CAST({RAW} AS TEXT)), ?) > 0"), wanted);
     }
     let (condition, mut values) = filter.into_parts();
     values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::mac;
+use super::{Sealer, Shut, VaultError, mac};
 
 /// Most bytes of a key file.
 const FILE_BYTES_MAX: u64 = 16 * 1024;
@@ -152,6 +152,25 @@ impl Keys {
         let line = Zeroizing::new(format!("{name}:{}", text.as_str()));
         key(&line, 1)?;
         Ok(line)
+    }
+
+    /// Seals a small secret of another file, under the first key.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no random bytes.
+    pub fn seal(&self, purpose: &str, secret: &[u8]) -> Result<Vec<u8>, VaultError> {
+        Sealer::new(self)?.seal(purpose.as_bytes(), secret)
+    }
+
+    /// Opens what [`seal`](Self::seal) gave for this purpose.
+    ///
+    /// # Errors
+    ///
+    /// It is something else, or was sealed with another key.
+    pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let opened = Sealer::new(self)?.open(purpose.as_bytes(), sealed);
+        opened.map_err(|Shut| VaultError::Shut)
     }
 
     /// The key that writes.

@@ -78,6 +78,9 @@ pub enum VaultError {
     /// What says how the database is encrypted does not open.
     #[error("what the database says about its keys is damaged; restore the last good backup")]
     Damaged,
+    /// A sealed file is damaged, or of a key that was not given.
+    #[error("it is damaged, or was encrypted with a key that is not among those that were given")]
+    Shut,
     /// The system gives no random bytes.
     #[error("the system gives no random bytes: nothing can be encrypted")]
     NoRandomness,
@@ -120,10 +123,10 @@ fn session_key(secret: &[u8; 32], salt: &[u8]) -> Result<LessSafeKey, Shut> {
         .map_err(|_| Shut)
 }
 
-fn nonce(counter: &[u8; 8]) -> Nonce {
+fn nonce(counter: [u8; 8]) -> Nonce {
     let mut bytes = [0; NONCE_LEN];
     if let Some(place) = bytes.last_chunk_mut() {
-        *place = *counter;
+        *place = counter;
     }
     Nonce::assume_unique_for_key(bytes)
 }
@@ -198,7 +201,7 @@ impl Sealer {
         };
         let tag = self
             .session
-            .seal_in_place_separate_tag(nonce(&counter), Aad::from(context), plain)
+            .seal_in_place_separate_tag(nonce(counter), Aad::from(context), plain)
             .map_err(|_| VaultError::Exhausted)?;
         for (place, byte) in head.iter_mut().zip(self.head.into_iter().chain(counter)) {
             *place = byte;
@@ -227,9 +230,9 @@ impl Sealer {
         let length = rest.len().checked_sub(TAG).ok_or(Shut)?;
         plain.extend_from_slice(rest);
         let opened = if *head == self.head {
-            open(&self.session, counter, context, plain)
+            open(&self.session, *counter, context, plain)
         } else {
-            open(&*self.other(head)?, counter, context, plain)
+            open(&*self.other(head)?, *counter, context, plain)
         };
         if opened.is_err() {
             // What it decrypts to is nobody's business.
@@ -260,7 +263,7 @@ impl Sealer {
     }
 }
 
-fn open(key: &LessSafeKey, counter: &[u8; 8], context: &[u8], text: &mut [u8]) -> Result<(), Shut> {
+fn open(key: &LessSafeKey, counter: [u8; 8], context: &[u8], text: &mut [u8]) -> Result<(), Shut> {
     key.open_in_place(nonce(counter), Aad::from(context), text)
         .map(drop)
         .map_err(|_| Shut)

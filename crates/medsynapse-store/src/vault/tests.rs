@@ -16,22 +16,22 @@ fn keys(names: &[&str]) -> Keys {
 #[test]
 fn what_is_sealed_opens_in_its_context_alone() {
     let sealer = Sealer::new(&keys(&["a"])).unwrap();
-    let sealed = sealer.seal(b"patients 1", b"SMITH^JOHN").unwrap();
-    assert_eq!(sealer.open(b"patients 1", &sealed).unwrap(), b"SMITH^JOHN");
-    assert_eq!(sealer.open(b"patients 2", &sealed), Err(Shut));
+    let value = sealer.seal(b"patients 1", b"SMITH^JOHN").unwrap();
+    assert_eq!(sealer.open(b"patients 1", &value).unwrap(), b"SMITH^JOHN");
+    assert_eq!(sealer.open(b"patients 2", &value), Err(Shut));
     // Another session, and another process, of the same key.
     let again = Sealer::new(&keys(&["a"])).unwrap();
-    assert_eq!(again.open(b"patients 1", &sealed).unwrap(), b"SMITH^JOHN");
+    assert_eq!(again.open(b"patients 1", &value).unwrap(), b"SMITH^JOHN");
     assert_eq!(
         Sealer::new(&keys(&["b"]))
             .unwrap()
-            .open(b"patients 1", &sealed),
+            .open(b"patients 1", &value),
         Err(Shut)
     );
     // After a new key is put first.
     let rotated = Sealer::new(&keys(&["b", "a"])).unwrap();
-    assert_eq!(rotated.open(b"patients 1", &sealed).unwrap(), b"SMITH^JOHN");
-    assert_eq!(key_of(&sealed), Some(keys(&["a"]).first().fingerprint));
+    assert_eq!(rotated.open(b"patients 1", &value).unwrap(), b"SMITH^JOHN");
+    assert_eq!(key_of(&value), Some(keys(&["a"]).first().fingerprint));
     let new = rotated.seal(b"", b"").unwrap();
     assert_eq!(key_of(&new), Some(keys(&["b"]).first().fingerprint));
 }
@@ -39,17 +39,17 @@ fn what_is_sealed_opens_in_its_context_alone() {
 #[test]
 fn every_byte_counts() {
     let sealer = Sealer::new(&keys(&["a"])).unwrap();
-    let sealed = sealer.seal(b"c", b"secret").unwrap();
-    for place in 0..sealed.len() {
-        let mut other = sealed.clone();
+    let value = sealer.seal(b"c", b"secret").unwrap();
+    for place in 0..value.len() {
+        let mut other = value.clone();
         *other.get_mut(place).unwrap() ^= 1;
         assert_eq!(sealer.open(b"c", &other), Err(Shut), "byte {place}");
     }
-    for length in 0..sealed.len() {
-        let cut = sealed.get(..length).unwrap();
+    for length in 0..value.len() {
+        let cut = value.get(..length).unwrap();
         assert_eq!(sealer.open(b"c", cut), Err(Shut), "{length} bytes");
     }
-    let mut longer = sealed.clone();
+    let mut longer = value.clone();
     longer.push(0);
     assert_eq!(sealer.open(b"c", &longer), Err(Shut));
 }
@@ -61,7 +61,7 @@ fn nothing_is_sealed_twice_alike() {
     let heads: std::collections::HashSet<Vec<u8>> = sessions
         .iter()
         .flat_map(|sealer| (0..50).map(|_| sealer.seal(b"", b"x").unwrap()))
-        .map(|sealed| sealed.get(..HEAD).unwrap().to_vec())
+        .map(|value| value.get(..HEAD).unwrap().to_vec())
         .collect();
     assert_eq!(heads.len(), 2_500, "key and nonce are in the head");
 }
@@ -69,9 +69,9 @@ fn nothing_is_sealed_twice_alike() {
 #[test]
 fn values_of_sessions_that_never_were_do_not_fill_the_memory() {
     let sealer = Sealer::new(&keys(&["a"])).unwrap();
-    let sealed = sealer.seal(b"", b"x").unwrap();
+    let value = sealer.seal(b"", b"x").unwrap();
     for n in 0..1_000_u16 {
-        let mut other = sealed.clone();
+        let mut other = value.clone();
         let [low, high] = n.to_le_bytes();
         *other.get_mut(6).unwrap() ^= low;
         *other.get_mut(7).unwrap() ^= high;
@@ -79,7 +79,7 @@ fn values_of_sessions_that_never_were_do_not_fill_the_memory() {
         assert_eq!(opened.is_ok(), n == 0);
     }
     assert!(sealer.others.lock().unwrap().len() <= SESSIONS_MAX);
-    assert!(sealer.open(b"", &sealed).is_ok());
+    assert!(sealer.open(b"", &value).is_ok());
 }
 
 #[test]
@@ -117,9 +117,9 @@ proptest! {
         plain in proptest::collection::vec(any::<u8>(), 0..500),
     ) {
         let sealer = Sealer::new(&keys(&["a"])).unwrap();
-        let sealed = sealer.seal(&context, &plain).unwrap();
-        prop_assert_eq!(sealed.len(), plain.len() + HEAD + TAG);
-        prop_assert_eq!(sealer.open(&context, &sealed).unwrap(), plain);
+        let value = sealer.seal(&context, &plain).unwrap();
+        prop_assert_eq!(value.len(), plain.len() + HEAD + TAG);
+        prop_assert_eq!(sealer.open(&context, &value).unwrap(), plain);
     }
 
     #[test]

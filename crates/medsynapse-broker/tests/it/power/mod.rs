@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use medsynapse_broker::{Broker, BrokerConfig, SystemClock};
-use medsynapse_store::{MessageQuery, SqliteOptions, SqliteStore, Store};
+use medsynapse_store::{MessageQuery, SqliteStore, Store};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tempfile::TempDir;
@@ -41,7 +41,7 @@ async fn watched() {
         return;
     };
     let directory = Path::new(&directory);
-    let mut options = SqliteOptions::default();
+    let mut options = crate::bed::options();
     options.commits_unsynced = std::env::var_os("HL7_POWER_UNSYNCED").is_some();
     let store = SqliteStore::open_with(&directory.join("data"), &options).unwrap();
     let config = BrokerConfig::default();
@@ -127,7 +127,7 @@ struct Loss {
 
 /// Opens a disk as the broker does when the power is back, and counts what is missing.
 fn missing(image: &Path, told: &BTreeSet<String>) -> usize {
-    let store = SqliteStore::open(image).expect("a database that opens");
+    let store = crate::bed::open(image).expect("a database that opens");
     let all = MessageQuery {
         limit: 10_000,
         ..MessageQuery::default()
