@@ -97,9 +97,9 @@ async fn a_new_database_is_encrypted_from_its_first_row_and_opens_with_its_key_a
     for number in 0..5 {
         client.exchange(order(number).as_bytes()).await.unwrap();
     }
-    assert_eq!(holding(&place.data, "SMITH"), [PathBuf::new(); 0]);
+    assert_eq!(holding(&place.data, "SMITH"), [] as [PathBuf; 0]);
     server.kill();
-    assert_eq!(holding(&place.data, "SMITH"), [PathBuf::new(); 0]);
+    assert_eq!(holding(&place.data, "SMITH"), [] as [PathBuf; 0]);
 
     let server = Server::start(&place.data, &place.with_key());
     assert_eq!(total(&server).await, 5);
@@ -138,7 +138,7 @@ async fn a_new_database_is_encrypted_from_its_first_row_and_opens_with_its_key_a
     let file = restored.join("medsynapse.db");
     let told = place.done(&["backup", file.to_str().unwrap()]);
     assert!(told.contains("every one of them checked"), "{told}");
-    assert_eq!(holding(&restored, "SMITH"), [PathBuf::new(); 0]);
+    assert_eq!(holding(&restored, "SMITH"), [] as [PathBuf; 0]);
     let server = Server::start(&restored, &place.with_key());
     assert_eq!(total(&server).await, 5);
 }
@@ -211,7 +211,7 @@ async fn killed_while_it_is_encrypted_or_gets_a_new_key_it_goes_on_and_loses_not
     place.done(&["encryption", "encrypt"]);
     let told = place.done(&["encryption", "status"]);
     assert_eq!(told, "encrypted\nkey first\n");
-    assert_eq!(holding(&place.data, "SMITH"), [PathBuf::new(); 0]);
+    assert_eq!(holding(&place.data, "SMITH"), [] as [PathBuf; 0]);
     place.done(&["replay"]);
 
     place.new_key(&["--first", "--name", "second"]);

@@ -89,7 +89,17 @@ fn what_is_not_set_can_be_set() {
     let text = text
         .join("\n")
         .replace("mapping = \"medsynapse\"", "mapping = \"ihe-rad4\"");
-    let (good, said) = checked(&text);
+    // The keys are looked at: this file has some.
+    let folder = TempDir::new().unwrap();
+    let key = folder.path().join("data.key");
+    let made = Command::new(env!("CARGO_BIN_EXE_hl7-server"))
+        .args(["encryption", "new-key"])
+        .arg(&key)
+        .status();
+    assert!(made.unwrap().success());
+    let named = "/etc/medsynapse/data.key";
+    assert!(text.contains(named));
+    let (good, said) = checked(&text.replace(named, key.to_str().unwrap()));
     assert!(good, "{said}");
 }
 

@@ -156,6 +156,7 @@ async fn workflow(directory: &Path, keys: Option<&Keys>) -> Arc<Broker> {
         );
         let delivery = Delivery {
             message_id: next.message_id,
+            fence: None,
             at: start_of_time(),
             took_micros: 1,
             outcome,

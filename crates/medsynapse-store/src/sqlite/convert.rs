@@ -229,7 +229,6 @@ impl Database {
         migrate(&mut connection)?;
         // What a row said before is overwritten.
         connection.pragma_update(None, "secure_delete", "ON")?;
-        connection.pragma_update(None, "temp_store", "MEMORY")?;
         Ok(Self {
             connection,
             path,

@@ -1,7 +1,9 @@
 //! The contract, kept by both stores, and both alike.
 
 use medsynapse_store::testing::Cluster;
-use medsynapse_store::{PostgresOptions, PostgresStore, SqliteStore, contract};
+use medsynapse_store::{
+    Keys, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, contract,
+};
 use tempfile::TempDir;
 
 fn sqlite() -> (TempDir, SqliteStore) {
@@ -23,6 +25,30 @@ fn postgres_keeps_the_contract() {
     };
     let options = PostgresOptions::new(cluster.fresh().unwrap(), "one");
     contract::keep(&PostgresStore::open(&options).unwrap());
+}
+
+fn encrypted() -> (TempDir, SqliteStore) {
+    let directory = TempDir::new().unwrap();
+    let secret = std::array::from_fn(|n| u8::try_from(n).unwrap() ^ 0x35);
+    let mut options = SqliteOptions::default();
+    options.keys = Some(Keys::line("one", &secret).unwrap().parse().unwrap());
+    let store = SqliteStore::open_with(directory.path(), &options).unwrap();
+    (directory, store)
+}
+
+#[test]
+fn an_encrypted_one_keeps_the_contract() {
+    let (_directory, store) = encrypted();
+    contract::keep(&store);
+}
+
+#[test]
+fn plain_and_encrypted_are_alike() {
+    for seed in 0..4 {
+        let (_one, plain) = sqlite();
+        let (_two, encrypted) = encrypted();
+        contract::alike(&plain, &encrypted, seed, 48);
+    }
 }
 
 #[test]
