@@ -13,6 +13,7 @@
 pub mod dicom;
 pub mod domain;
 pub mod link;
+pub mod vault;
 
 use bytes::BytesMut;
 use hl7_message::escape::{Formatted, Token, escape, formatted, tokens, unescape};

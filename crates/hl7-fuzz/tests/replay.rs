@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use hl7_fuzz::{TARGETS, Target, dicom, domain, link};
+use hl7_fuzz::{TARGETS, Target, dicom, domain, link, vault};
 use proptest::prelude::*;
 
 fn targets() -> impl Iterator<Item = Target> {
@@ -12,6 +12,7 @@ fn targets() -> impl Iterator<Item = Target> {
         .chain(link::TARGETS)
         .chain(domain::TARGETS)
         .chain(dicom::TARGETS)
+        .chain(vault::TARGETS)
 }
 
 #[test]
@@ -79,6 +80,20 @@ proptest! {
         link::acknowledge(&data);
         link::acknowledge(&[b"MSH|^~\\&|A|B|C|D|1||ORM^O01|", &more[..], b"|P|2.3\r"].concat());
         link::acknowledge(&[b"MSH", &more[..]].concat());
+    }
+
+    #[test]
+    fn whatever_stands_in_a_file_of_keys(
+        slips in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..4),
+        end in any::<proptest::sample::Index>(),
+    ) {
+        let mut bytes = include_bytes!("../../../fuzz/corpus/keys/two").to_vec();
+        for (at, byte) in slips {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        vault::keys(&bytes);
+        vault::keys(&bytes[..end.index(bytes.len())]);
     }
 
     #[test]

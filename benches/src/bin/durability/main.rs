@@ -4,6 +4,7 @@
 //! Everything is on this machine's loopback and in a temporary directory, and ends by itself.
 
 mod away;
+mod encrypted;
 mod rows;
 mod server;
 
@@ -40,7 +41,8 @@ struct Options {
     /// Messages that wait for a RIS that is away; 0 leaves that out.
     #[arg(long, default_value_t = 100_000)]
     away: usize,
-    /// Only these parts: durable, one, ack, open, idle, away, restart.
+    /// Only these parts: durable, one, ack, encrypted, open, idle, away,
+    /// restart.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Where the databases are made; the disk is what is measured.
@@ -97,6 +99,9 @@ impl Bench {
         }
         if self.wants("ack") {
             self.acknowledge_only(&mut table)?;
+        }
+        if self.wants("encrypted") {
+            self.encrypted(&mut table)?;
         }
         if self.wants("open") {
             self.open_loop(&mut table)?;
