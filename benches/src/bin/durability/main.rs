@@ -20,6 +20,10 @@ use medsynapse_benches::{count, echo, load, process};
 use rows::Rows;
 use server::Server;
 
+/// The allocator of the server: what only acknowledges runs in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Prints what the broker does and how far that is from the machine's limits.
 #[derive(Debug, Parser)]
 struct Options {
