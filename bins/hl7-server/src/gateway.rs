@@ -4,10 +4,16 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use hl7_mllp::tls::TlsDialer;
+use hl7_mllp::tls::rustls::pki_types::ServerName;
 use medsynapse::domain::Station;
 use medsynapse_http::GatewaySettings;
 use serde::{Deserialize, Serialize};
+
+use crate::outgoing::TlsSection;
+use crate::tls::TlsFiles;
+use crate::tls_own;
 
 /// `[gateway]`
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -20,6 +26,8 @@ pub(crate) struct GatewaySection {
     receiving_application: Option<String>,
     receiving_facility: Option<String>,
     answer_wait_secs: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsSection>,
     stations: BTreeMap<String, StationSection>,
 }
 
@@ -34,6 +42,9 @@ struct StationSection {
 impl GatewaySection {
     /// Says what is wrong with it.
     pub(crate) fn check(&self) -> Result<()> {
+        if let Some(tls) = &self.tls {
+            tls.check().context("gateway")?;
+        }
         if let Some(broker) = &self.broker
             && !broker
                 .rsplit_once(':')
@@ -60,6 +71,25 @@ impl GatewaySection {
             or(&self.sending_application, default.sending_application),
             or(&self.sending_facility, default.sending_facility),
         )
+    }
+
+    /// How the broker is reached over TLS, if it is: as configured, and this broker by its own
+    /// certificate.
+    pub(crate) fn dialer(
+        &self,
+        settings: &GatewaySettings,
+        own: Option<&TlsFiles>,
+    ) -> Result<Option<TlsDialer>> {
+        match (&self.tls, own) {
+            (Some(tls), _) => tls.dialer(&settings.broker).map(Some).context("gateway"),
+            (None, Some(files)) if self.broker.is_none() => {
+                let address: SocketAddr = settings.broker.parse().context("gateway.broker")?;
+                let config = tls_own::client(files).context("mllp.tls")?;
+                let name = ServerName::from(address.ip());
+                Ok(Some(TlsDialer::new(&*settings.broker, name, config)))
+            }
+            (None, _) => Ok(None),
+        }
     }
 
     /// The settings, with this broker's own address where no other is named.

@@ -22,6 +22,7 @@ mod replay;
 mod retention;
 mod run;
 mod tls;
+mod tls_own;
 
 #[cfg(test)]
 #[path = "../../reference.rs"]
@@ -83,7 +84,7 @@ fn main() -> ExitCode {
         Command::Audit(command) => audit::run(&command, &config),
         Command::Encryption(command) => encryption::run(&command, &config, SystemClock.now()),
         Command::Openapi | Command::Page(_) => return ExitCode::SUCCESS,
-        Command::Healthcheck => health::check(config.rest),
+        Command::Healthcheck => health::check(config.rest, config.guarding.rest_tls.as_ref()),
         Command::Serve => run::run(&config, &cli.options),
     };
     match result {

@@ -16,7 +16,7 @@ use hl7_mllp::{ClientConfig, ExchangeError};
 use medsynapse::{Profile, ReportFormat, StudyStatus};
 use medsynapse_broker::{Broker, Clock, LaneConfig, Outbox};
 use medsynapse_store::Destination;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
@@ -42,17 +42,21 @@ pub(crate) struct DestinationSection {
     tls: Option<TlsSection>,
 }
 
-/// How a destination is reached over TLS.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+/// How somebody is reached over TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct TlsSection {
     /// Who must have signed its certificate, in PEM; without it, whom this machine trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
     ca: Option<PathBuf>,
     /// The name that the certificate must be for; without it, the host of the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     /// What the broker proves itself with, in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
     cert: Option<PathBuf>,
     /// Its private key, in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<PathBuf>,
 }
 
@@ -143,10 +147,8 @@ impl DestinationSection {
         lane.client.one_message_per_connection = self
             .one_message_per_connection
             .unwrap_or(profile.one_message_per_connection);
-        if let Some(tls) = &self.tls
-            && tls.cert.is_some() != tls.key.is_some()
-        {
-            bail!("tls: cert and key go together; give both or neither");
+        if let Some(tls) = &self.tls {
+            tls.check()?;
         }
         Ok(DestinationSettings {
             destination: Destination {
@@ -239,18 +241,29 @@ impl DestinationSettings {
         let Some(tls) = &self.tls else {
             return Ok(RisDialer::Clear(TcpDialer::new(self.address.clone())));
         };
-        let host = self.address.rsplit_once(':').map_or("", |(host, _)| host);
-        let host = host.trim_matches(['[', ']']);
-        let name = tls.name.clone().unwrap_or_else(|| host.into());
-        let name = ServerName::try_from(name.clone())
-            .with_context(|| format!("tls.name: {name:?} is no host name"))?;
-        let config = tls.client_config()?;
-        let dialer = TlsDialer::new(self.address.clone(), name, config);
-        Ok(RisDialer::Tls(dialer))
+        Ok(RisDialer::Tls(tls.dialer(&self.address)?))
     }
 }
 
 impl TlsSection {
+    /// Says what is wrong with it.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.cert.is_some() != self.key.is_some() {
+            bail!("tls: cert and key go together; give both or neither");
+        }
+        Ok(())
+    }
+
+    /// What reaches `host:port` so.
+    pub(crate) fn dialer(&self, address: &str) -> Result<TlsDialer> {
+        let host = address.rsplit_once(':').map_or("", |(host, _)| host);
+        let host = host.trim_matches(['[', ']']);
+        let name = self.name.clone().unwrap_or_else(|| host.into());
+        let name = ServerName::try_from(name.clone())
+            .with_context(|| format!("tls.name: {name:?} is no host name"))?;
+        Ok(TlsDialer::new(address, name, self.client_config()?))
+    }
+
     fn client_config(&self) -> Result<TlsConfig> {
         let mut roots = RootCertStore::empty();
         if let Some(path) = &self.ca {

@@ -104,7 +104,7 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         faults: Some(faults.clone()),
         stop: told.clone(),
         lanes: lanes.lanes(),
-        ..gateway(config, &broker, clock, &ports, keys, access)
+        ..gateway(config, &broker, clock, &ports, keys, access)?
     };
     let connections = app.connections.clone();
     let live = dicom::live(&broker, &config.dicom);
@@ -331,14 +331,18 @@ fn gateway(
     ports: &Ports,
     api_keys: ApiKeys,
     access: Access,
-) -> App {
+) -> Result<App> {
     let scheme = if config.guarding.rest_tls.is_some() {
         "https"
     } else {
         "http"
     };
-    let started = clock.now();
-    App {
+    let settings = config.gateway.settings(ports.mllp);
+    let dialer = config
+        .gateway
+        .dialer(&settings, config.guarding.mllp_tls.as_ref())?;
+    let gateway = Gateway::new(settings, clock.now());
+    Ok(App {
         broker: Arc::clone(broker),
         clock,
         rest_url: format!("{scheme}://{}", ports.rest),
@@ -351,13 +355,16 @@ fn gateway(
             ..Limits::default()
         },
         metrics: None,
-        gateway: Gateway::new(config.gateway.settings(ports.mllp), started),
+        gateway: match dialer {
+            Some(dialer) => gateway.over_tls(dialer),
+            None => gateway,
+        },
         connections: Connections::default(),
         lanes: Lanes::default(),
         faults: None,
         stop: watch::channel(false).1,
         version: env!("CARGO_PKG_VERSION").into(),
-    }
+    })
 }
 
 /// The web pages, beside the gateway.

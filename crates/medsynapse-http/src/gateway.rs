@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use hl7_message::{Message, loc};
+use hl7_mllp::tls::TlsDialer;
 use hl7_mllp::{Client, ClientConfig, ExchangeError};
 use medsynapse::AccessionNumber;
 use medsynapse::domain::{Station, accession_number, from_message};
@@ -56,6 +57,7 @@ impl Default for GatewaySettings {
 #[derive(Clone)]
 pub struct Gateway {
     pub(crate) settings: Arc<GatewaySettings>,
+    tls: Option<TlsDialer>,
     control_ids: Arc<ControlIds>,
     last_number: Arc<AtomicU64>,
 }
@@ -76,8 +78,18 @@ impl Gateway {
     pub fn new(settings: GatewaySettings, start: DateTime<Utc>) -> Self {
         Self {
             settings: Arc::new(settings),
+            tls: None,
             control_ids: Arc::new(ControlIds::starting_at(start)),
             last_number: Arc::new(AtomicU64::new(0)),
+        }
+    }
+
+    /// The same, to a broker that is reached over TLS.
+    #[must_use]
+    pub fn over_tls(self, dialer: TlsDialer) -> Self {
+        Self {
+            tls: Some(dialer),
+            ..self
         }
     }
 
@@ -123,6 +135,10 @@ impl Gateway {
             ..ClientConfig::default()
         };
         let exchanging = async {
+            if let Some(dialer) = &self.tls {
+                let mut client = Client::connect_tls(dialer, config).await?;
+                return client.exchange(message).await;
+            }
             let mut client = Client::connect(self.settings.broker.as_str(), config).await?;
             client.exchange(message).await
         };

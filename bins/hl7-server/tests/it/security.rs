@@ -237,6 +237,56 @@ async fn mutual_tls_and_a_certificate_that_is_exchanged() {
     assert!(asked(second.client(Some(known.clone()))).await);
 }
 
+/// The gateway sends to this broker and the health check asks it, whatever its certificate says.
+#[tokio::test]
+async fn a_server_with_tls_alone_can_speak_to_itself() {
+    let directory = TempDir::new().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign();
+    std::fs::write(path("cert.pem"), certificate).unwrap();
+    std::fs::write(path("key.pem"), key).unwrap();
+    std::fs::write(path("ca.pem"), authority.0.pem()).unwrap();
+    let shown = |name: &str| path(name).display().to_string();
+    let (cert, key, ca) = (shown("cert.pem"), shown("key.pem"), shown("ca.pem"));
+    let tls = format!("cert = '{cert}'\nkey = '{key}'\n");
+    let text = format!("[rest.tls]\n{tls}[mllp.tls]\n{tls}client_ca = '{ca}'\n");
+    std::fs::write(path("broker.toml"), text).unwrap();
+    let config = shown("broker.toml");
+    let server = Server::start(&path("data"), &["--config", &config]);
+    let rest = server.rest.replace("http://", "https://");
+    let order = serde_json::json!({"order": {
+        "accessionNumber": "CT-1001",
+        "patient": {"id": "P1", "name": "SMITH, JOHN", "gender": "M", "dateOfBirth": "19800101"},
+        "study": {"description": "CT CHEST", "priority": "ROUTINE"},
+    }});
+    let answer = authority
+        .client(None)
+        .post(format!("{rest}/api/orders"))
+        .json(&order)
+        .send()
+        .await
+        .unwrap();
+    let (status, body) = (answer.status(), answer.text().await.unwrap());
+    assert_eq!(status, 201, "{body}");
+
+    let port = rest.rsplit_once(':').unwrap().1;
+    let rest = format!("127.0.0.1:{port}");
+    let (code, _, error) = tool(
+        &path("data"),
+        &["--config", &config, "--rest", &rest, "healthcheck"],
+    );
+    assert_eq!(code, Some(0), "{error}");
+    // Another certificate on the port is another server.
+    std::fs::write(path("cert.pem"), Authority::new().sign().0).unwrap();
+    let (code, _, error) = tool(
+        &path("data"),
+        &["--config", &config, "--rest", &rest, "healthcheck"],
+    );
+    assert_eq!(code, Some(1));
+    assert!(error.contains("another certificate"), "{error}");
+}
+
 #[tokio::test]
 async fn addresses_that_are_not_listed_are_not_answered() {
     let directory = TempDir::new().unwrap();
