@@ -165,8 +165,10 @@ fn the_last_line_can_be_json() {
 fn quiet_and_verbose() {
     let program = Program::new();
     assert_eq!(program.ok("--quiet").stderr, "");
-    let run = program.ok("-v --count 2");
-    assert!(run.stderr.contains("oru: 2\n"), "{}", run.stderr);
+    for verbose in ["-v", "--verbose"] {
+        let run = program.ok(&format!("{verbose} --count 2"));
+        assert!(run.stderr.contains("oru: 2\n"), "{}", run.stderr);
+    }
     program.refused("-q -v", "cannot be used with");
 }
 

@@ -98,12 +98,17 @@ fn json_lines_are_all_there_is_on_standard_output() {
 fn quiet_leaves_the_last_line() {
     let files = Files::new();
     let peer = Peer::new(&[Act::Code("AR")]);
-    let ran = send(&files.messages(1), peer.port, &["-q"]).exits(1);
-    assert_eq!(
-        ran.out,
-        "Sending complete. Successfully sent 0/1 messages.\n"
-    );
-    assert_eq!(ran.err, "");
+    for quiet in ["-q", "--quiet"] {
+        let ran = send(&files.messages(1), peer.port, &[quiet]).exits(1);
+        assert_eq!(
+            ran.out,
+            "Sending complete. Successfully sent 0/1 messages.\n"
+        );
+        assert_eq!(ran.err, "");
+    }
+    send(&files.messages(1), peer.port, &["--quiet", "--verbose"])
+        .exits(2)
+        .says("cannot be used with");
 }
 
 #[test]

@@ -179,6 +179,21 @@ fn every_id_is_the_runs_own() {
 }
 
 #[test]
+fn the_statement_alone_can_be_asked_about() {
+    let bed = Bed::new(Preset::Medsynapse);
+    let more = ["--json", "--basis", "statement"];
+    let ran = conformance(&bed.address.to_string(), &more);
+    let cases = cases(&ran);
+    let of = |basis: &str, verdict: &str| {
+        let both = |case: &&Value| case["basis"] == basis && case["verdict"] == verdict;
+        cases.iter().filter(both).count()
+    };
+    assert!(of("statement", "passed") > 40 && of("statement", "failed") == 0);
+    assert_eq!(of("decision", "passed") + of("decision", "failed"), 0);
+    ran.exits(0);
+}
+
+#[test]
 fn a_receiver_that_accepts_everything_fails_what_must_be_refused() {
     let peer = Peer::new(&[Act::Code("AA")]);
     let directory = TempDir::new().unwrap();

@@ -101,3 +101,28 @@ fn colours_follow_the_environment() {
     assert!(coloured(&["CLICOLOR_FORCE"]) && !coloured(&[]));
     assert!(!coloured(&["NO_COLOR"]) && !coloured(&["NO_COLOR", "CLICOLOR_FORCE"]));
 }
+
+#[test]
+fn every_page_of_help_is_there_and_fits() {
+    for arguments in [
+        &["--help"][..],
+        &["-h"],
+        &["help"],
+        &["modality", "--help"],
+        &["modality", "worklist", "--help"],
+        &["modality", "store", "--help"],
+        &["completions", "--help"],
+    ] {
+        let ran = run(sender().args(arguments)).exits(0);
+        assert!(ran.out.contains("Usage:"), "{arguments:?}: {}", ran.out);
+        let longest = ran.out.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(100), "{arguments:?}: {longest:?}");
+    }
+    assert!(
+        run(sender().args(["modality", "--help"]))
+            .out
+            .contains("Examples:")
+    );
+    let version = run(sender().arg("--version")).exits(0).out;
+    assert!(version.starts_with("hl7-sender "), "{version}");
+}

@@ -170,3 +170,45 @@ fn what_is_given_up_is_off_the_worklist() {
         .exits(0)
         .ends_with("0");
 }
+
+#[test]
+fn keys_restrict_the_worklist() {
+    let department = Department::start();
+    let count = |keys: &[&str]| {
+        let arguments = [&["worklist", "--count"], keys].concat();
+        let ran = department.modality(&arguments).exits(0);
+        ran.out.trim().parse::<u32>().unwrap()
+    };
+    for (keys, found) in [
+        (&["--date", "20230614"][..], 1),
+        (&["--date", "20230601-20230630", "--time", "1300-1400"], 1),
+        (&["--date", "20230614", "--time", "0800-1200"], 0),
+        (&["--date", "today"], 0),
+        (&["--modality", "CT", "--station", "CT1"], 1),
+        (&["--modality", "MR"], 0),
+    ] {
+        assert_eq!(count(keys), found, "{keys:?}");
+    }
+}
+
+#[test]
+fn titles_and_uids_are_those_that_were_asked_for() {
+    let department = Department::start();
+    department
+        .modality(&["echo", "--called", "NOBODY"])
+        .exits(5)
+        .says("called NOBODY (--called)");
+    let uid = ["--uid", "1.2.826.0.1.3680043.2.7"];
+    let step = |what| [&[what, "ACC1"], &uid[..]].concat();
+    let started = department.modality(&step("start")).exits(0);
+    assert!(started.out.contains(uid[1]), "{}", started.out);
+    // The step that was started has another UID than the one that is made of titles and numbers.
+    department.modality(&["complete", "ACC1"]).exits(1);
+    let recorder = department.recorder.to_string();
+    let store = ["store", "ACC1", "--recorder", &recorder];
+    let titled = |title| [&store[..], &["--recorder-title", title]].concat();
+    department.modality(&titled("NOBODY")).exits(5);
+    department.modality(&titled("MEDSYNAPSE_REC")).exits(0);
+    department.modality(&step("complete")).exits(0);
+    assert_eq!(department.state(), OrderState::Completed);
+}
