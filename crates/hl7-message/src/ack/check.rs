@@ -47,6 +47,18 @@ impl Default for HeaderCheck {
 impl HeaderCheck {
     /// Whether a message may be handed to the application.
     ///
+    /// ```
+    /// use hl7_message::{HeaderCheck, Message, Situation};
+    ///
+    /// let check = HeaderCheck {
+    ///     types: vec![("ORM".into(), Some("O01".into()))],
+    ///     ..HeaderCheck::default()
+    /// };
+    /// let query = Message::parse(b"MSH|^~\\&|RIS|H|PACS|R|||QRY^R02|MSG1|P|2.3\r")?;
+    /// assert_eq!(check.check(&query), Err(Situation::UnsupportedMessageType));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// What is the matter with it, the first thing found.
@@ -111,6 +123,14 @@ impl HeaderCheck {
     }
 
     /// Whether MSH-12 is acceptable and yet worth a warning: it is not 2.3.
+    ///
+    /// ```
+    /// use hl7_message::{HeaderCheck, Message};
+    ///
+    /// let newer = Message::parse(b"MSH|^~\\&|RIS|H|PACS|R|||ORM^O01|MSG1|P|2.5\r")?;
+    /// assert!(HeaderCheck::warns(&newer));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn warns(message: &Message<'_>) -> bool {
         message.header().version().first().as_bytes().trim_ascii() != b"2.3"
     }

@@ -4,6 +4,16 @@ use core::fmt;
 use core::str::FromStr;
 
 /// MSA-1, table 0008: the answer to a message.
+///
+/// ```
+/// use hl7_message::AckCode;
+///
+/// let code: AckCode = "AA".parse()?;
+/// assert!(code.is_accept() && !AckCode::CommitReject.is_accept());
+/// assert_eq!(AckCode::ApplicationError.as_str(), "AE");
+/// assert!("OK".parse::<AckCode>().is_err());
+/// # Ok::<(), hl7_message::UnknownAckCode>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AckCode {
     /// AA: processed and accepted.
@@ -22,6 +32,12 @@ pub enum AckCode {
 
 impl AckCode {
     /// The two letters.
+    ///
+    /// ```
+    /// use hl7_message::AckCode;
+    ///
+    /// assert_eq!(AckCode::ApplicationReject.as_str(), "AR");
+    /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ApplicationAccept => "AA",
@@ -34,6 +50,13 @@ impl AckCode {
     }
 
     /// Whether the message was accepted: AA or CA.
+    ///
+    /// ```
+    /// use hl7_message::AckCode;
+    ///
+    /// assert!(AckCode::ApplicationAccept.is_accept() && AckCode::CommitAccept.is_accept());
+    /// assert!(!AckCode::ApplicationError.is_accept());
+    /// ```
     pub const fn is_accept(self) -> bool {
         matches!(self, Self::ApplicationAccept | Self::CommitAccept)
     }
@@ -62,6 +85,12 @@ impl FromStr for AckCode {
 }
 
 /// Text that is no code of table 0008.
+///
+/// ```
+/// use hl7_message::{AckCode, UnknownAckCode};
+///
+/// assert_eq!("aa".parse::<AckCode>(), Err(UnknownAckCode));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownAckCode;
 

@@ -1,6 +1,14 @@
 //! [`ErrorCondition`]: the numbers that ERR-1 names.
 
 /// Table 0357, message error condition codes; HL7 2.3 leaves the table local.
+///
+/// ```
+/// use hl7_message::ErrorCondition;
+///
+/// let condition = ErrorCondition::RequiredFieldMissing;
+/// assert_eq!((condition.code(), condition.text()), (101, "Required field missing"));
+/// assert_eq!(ErrorCondition::from_code(101), Some(condition));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErrorCondition {
     /// 100: segments missing, repeated or out of order.
@@ -49,6 +57,13 @@ impl ErrorCondition {
     }
 
     /// The condition with this number.
+    ///
+    /// ```
+    /// use hl7_message::ErrorCondition;
+    ///
+    /// assert_eq!(ErrorCondition::from_code(204), Some(ErrorCondition::UnknownKey));
+    /// assert_eq!(ErrorCondition::from_code(404), None);
+    /// ```
     pub const fn from_code(code: u16) -> Option<Self> {
         Some(match code {
             100 => Self::SegmentSequence,

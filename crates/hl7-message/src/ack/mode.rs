@@ -4,6 +4,13 @@ use crate::ack::AckCode;
 use crate::header::Header;
 
 /// Table 0155, the values of MSH-15 and MSH-16: when an answer is wanted.
+///
+/// ```
+/// use hl7_message::AckWhen;
+///
+/// assert!(AckWhen::ErrorOrReject.wants(false) && !AckWhen::ErrorOrReject.wants(true));
+/// assert_eq!(AckWhen::Success.as_str(), "SU");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AckWhen {
     /// AL: always.
@@ -49,6 +56,14 @@ impl AckWhen {
     }
 
     /// Whether an answer of this kind is wanted.
+    ///
+    /// ```
+    /// use hl7_message::AckWhen;
+    ///
+    /// let positive = true;
+    /// assert!(AckWhen::Always.wants(positive) && AckWhen::Success.wants(positive));
+    /// assert!(!AckWhen::Never.wants(positive) && !AckWhen::ErrorOrReject.wants(positive));
+    /// ```
     pub const fn wants(self, positive: bool) -> bool {
         match self {
             Self::Always => true,
@@ -60,6 +75,12 @@ impl AckWhen {
 }
 
 /// What became of a message at the commit stage.
+///
+/// ```
+/// use hl7_message::{AckCode, CommitOutcome};
+///
+/// assert_eq!(CommitOutcome::NotStored.code(), AckCode::CommitError);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CommitOutcome {
     /// It is in safe storage: the sender may forget it.
@@ -82,6 +103,12 @@ impl CommitOutcome {
 }
 
 /// What became of a message in the application.
+///
+/// ```
+/// use hl7_message::{AckCode, ApplicationOutcome};
+///
+/// assert_eq!(ApplicationOutcome::ContentError.code(), AckCode::ApplicationError);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ApplicationOutcome {
     /// It took effect.
@@ -104,6 +131,14 @@ impl ApplicationOutcome {
 }
 
 /// What is sent for one message: up to one answer at each stage.
+///
+/// ```
+/// use hl7_message::{AckCode, AckMode, Answers, ApplicationOutcome, CommitOutcome};
+///
+/// let good = AckMode::Original.answers(CommitOutcome::Stored, ApplicationOutcome::Processed);
+/// assert_eq!(good.application, Some(AckCode::ApplicationAccept));
+/// assert!(!good.is_none() && Answers::NONE.is_none());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Answers {
     /// CA, CE or CR, at once.
@@ -152,6 +187,14 @@ pub enum AckMode {
 
 impl AckMode {
     /// The mode that a message asks for.
+    ///
+    /// ```
+    /// use hl7_message::{AckMode, Message};
+    ///
+    /// let order = b"MSH|^~\\&|RIS|H|PACS|R|||ORM^O01|MSG1|P|2.3\r";
+    /// assert_eq!(AckMode::of(&Message::parse(order)?.header()), AckMode::Original);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn of(header: &Header<'_>) -> Self {
         Self::from_fields(
             header.accept_acknowledgement().as_bytes(),
@@ -164,6 +207,16 @@ impl AckMode {
     /// Never for MSH-15 and always for MSH-16 is what original mode does, so it is original mode:
     /// a message refused at the door is refused with AR, not with silence. One of the two left
     /// empty while the other is valued means never.
+    ///
+    /// ```
+    /// use hl7_message::{AckMode, AckWhen};
+    ///
+    /// assert_eq!(AckMode::from_fields(b"", b""), AckMode::Original);
+    /// assert_eq!(AckMode::from_fields(b"NE", b"AL"), AckMode::Original);
+    /// let accept = AckWhen::Always;
+    /// let application = AckWhen::Never;
+    /// assert_eq!(AckMode::from_fields(b"AL", b""), AckMode::Enhanced { accept, application });
+    /// ```
     pub fn from_fields(accept: &[u8], application: &[u8]) -> Self {
         match (
             AckWhen::from_field(accept),
@@ -179,6 +232,14 @@ impl AckMode {
 
     /// What is sent. In enhanced mode the application has a say only if the message was stored;
     /// in original mode what was not is AR.
+    ///
+    /// ```
+    /// use hl7_message::{AckCode, AckMode, ApplicationOutcome, CommitOutcome};
+    ///
+    /// let enhanced = AckMode::from_fields(b"AL", b"AL");
+    /// let refused = enhanced.answers(CommitOutcome::NotStored, ApplicationOutcome::NotProcessable);
+    /// assert_eq!((refused.commit, refused.application), (Some(AckCode::CommitError), None));
+    /// ```
     pub const fn answers(self, commit: CommitOutcome, application: ApplicationOutcome) -> Answers {
         let stored = matches!(commit, CommitOutcome::Stored);
         match self {

@@ -56,6 +56,14 @@ pub struct AckPolicy {
 
 impl AckPolicy {
     /// As HL7 2.3 has it: enhanced mode for whoever asks, ERR with negative answers.
+    ///
+    /// ```
+    /// use hl7_message::{AckPolicy, Convention};
+    ///
+    /// let policy = AckPolicy { accept_unknown_key: true, ..AckPolicy::standard() };
+    /// assert!(policy.enhanced_mode && policy.error_segment);
+    /// assert_eq!(policy.convention, Convention::Standard);
+    /// ```
     pub const fn standard() -> Self {
         Self {
             convention: Convention::Standard,
@@ -71,6 +79,17 @@ impl AckPolicy {
     }
 
     /// As the broker's statement has it: one answer, MSH-15 and MSH-16 ignored, no ERR.
+    ///
+    /// ```
+    /// use hl7_message::{AckCode, AckMode, AckPolicy, Decision, Situation};
+    ///
+    /// let policy = AckPolicy::medsynapse();
+    /// assert!(!policy.enhanced_mode && !policy.error_segment);
+    /// let Decision::Answer(answers) = policy.decide(Situation::Unavailable, AckMode::Original) else {
+    ///     panic!("whoever sent it is answered");
+    /// };
+    /// assert_eq!(answers.application, Some(AckCode::ApplicationError), "send it again later");
+    /// ```
     pub const fn medsynapse() -> Self {
         Self {
             convention: Convention::Medsynapse,
@@ -81,6 +100,16 @@ impl AckPolicy {
     }
 
     /// The mode in which a message is answered.
+    ///
+    /// ```
+    /// use hl7_message::{AckMode, AckPolicy, Message};
+    ///
+    /// let bytes = b"MSH|^~\\&|RIS|H|PACS|R|||ORM^O01|MSG1|P|2.3|||AL|NE\r";
+    /// let message = Message::parse(bytes)?;
+    /// assert_ne!(AckPolicy::standard().mode(&message.header()), AckMode::Original);
+    /// assert_eq!(AckPolicy::medsynapse().mode(&message.header()), AckMode::Original);
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn mode(&self, header: &Header<'_>) -> AckMode {
         if self.enhanced_mode {
             AckMode::of(header)
@@ -90,6 +119,16 @@ impl AckPolicy {
     }
 
     /// The number of a message, if the protocol is spoken and the message has one.
+    ///
+    /// ```
+    /// use hl7_message::{AckPolicy, Message};
+    ///
+    /// let message = Message::parse(b"MSH|^~\\&|RIS|H|PACS|R|||ORM^O01|MSG1|P|2.3|17\r")?;
+    /// let policy = AckPolicy { sequence_numbers: true, ..AckPolicy::standard() };
+    /// assert!(policy.sequence_number(&message.header()).unwrap().is_some());
+    /// assert_eq!(AckPolicy::standard().sequence_number(&message.header()), Ok(None));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -103,6 +142,14 @@ impl AckPolicy {
     }
 
     /// What is done in a situation.
+    ///
+    /// ```
+    /// use hl7_message::{AckMode, AckPolicy, Decision, Situation};
+    ///
+    /// let policy = AckPolicy::standard();
+    /// assert_eq!(policy.decide(Situation::BrokenFrame, AckMode::Original), Decision::Drop);
+    /// assert_eq!(policy.decide(Situation::Resent, AckMode::Original), Decision::Repeat);
+    /// ```
     pub const fn decide(&self, situation: Situation, mode: AckMode) -> Decision {
         match situation {
             Situation::UnknownCharset if self.store_unknown_charset => return Decision::Proceed,
@@ -134,6 +181,17 @@ impl AckPolicy {
 
     /// What is answered to a message with which nothing is the matter, once it is processed.
     /// Nothing at all to an acknowledgement, unless the policy has it otherwise.
+    ///
+    /// ```
+    /// use hl7_message::{AckCode, AckPolicy, Message};
+    ///
+    /// let policy = AckPolicy::standard();
+    /// let order = Message::parse(b"MSH|^~\\&|RIS|H|PACS|R|||ORM^O01|MSG1|P|2.3\rORC|NW\r")?;
+    /// assert_eq!(policy.accept(&order).application, Some(AckCode::ApplicationAccept));
+    /// let ack = Message::parse(b"MSH|^~\\&|PACS|R|RIS|H|||ACK|1|P|2.3\rMSA|AA|MSG1\r")?;
+    /// assert!(policy.accept(&ack).is_none());
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     pub fn accept(&self, message: &Message<'_>) -> Answers {
         let mode = self.mode(&message.header());
         if is_acknowledgement(message) {
@@ -171,6 +229,15 @@ impl Default for AckPolicy {
 }
 
 /// What a receiver does.
+///
+/// ```
+/// use hl7_message::{AckMode, AckPolicy, Decision, Situation};
+///
+/// match AckPolicy::standard().decide(Situation::RecordLocked, AckMode::Original) {
+///     Decision::Answer(answers) => assert!(answers.application.is_some()),
+///     other => panic!("{other:?}"),
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Decision {
     /// Closes the link without an answer.

@@ -41,6 +41,14 @@ pub struct Ack<'a> {
 impl<'a> Ack<'a> {
     /// Reads the MSA segment of a message.
     ///
+    /// ```
+    /// use hl7_message::{Ack, InvalidAck, Message};
+    ///
+    /// let order = Message::parse(b"MSH|^~\\&|RIS|H|PACS|R|||ORM^O01|MSG1|P|2.3\rORC|NW\r")?;
+    /// assert_eq!(Ack::parse(&order), Err(InvalidAck::NoMsa));
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// No MSA, or an MSA-1 that is no code of table 0008.
@@ -64,6 +72,16 @@ impl<'a> Ack<'a> {
     }
 
     /// MSA-4 as a number; `None` where it is empty.
+    ///
+    /// ```
+    /// use hl7_message::{Ack, Message};
+    ///
+    /// let bytes = b"MSH|^~\\&|PACS|R|RIS|H|||ACK|1|P|2.3\rMSA|AE|MSG9|out of order|8\r";
+    /// let message = Message::parse(bytes)?;
+    /// let ack = Ack::parse(&message).unwrap();
+    /// assert!(ack.expected().unwrap().is_some());
+    /// # Ok::<(), hl7_message::ParseError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -122,6 +140,14 @@ impl<'a> Ack<'a> {
 }
 
 /// A message that does not acknowledge anything.
+///
+/// ```
+/// use hl7_message::{Ack, InvalidAck, Message};
+///
+/// let odd = Message::parse(b"MSH|^~\\&|PACS|R|RIS|H|||ACK|1|P|2.3\rMSA|OK|MSG1\r")?;
+/// assert_eq!(Ack::parse(&odd), Err(InvalidAck::UnknownCode));
+/// # Ok::<(), hl7_message::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidAck {
     /// There is no MSA segment.

@@ -11,6 +11,20 @@ use crate::write::{MessageWriter, WriteError};
 use crate::{escape, loc};
 
 /// Who answers, and the fixed parts of the answer.
+///
+/// ```
+/// use hl7_message::Responder;
+///
+/// let responder = Responder {
+///     application: "PACS_APP".into(),
+///     facility: "PACS_FACILITY".into(),
+///     version: "2.3".into(),
+///     sequence_number: String::new(),
+///     country_code: String::new(),
+///     padded: false,
+/// };
+/// assert_eq!(responder.version, "2.3");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Responder {
     /// MSH-3 of the answer.
@@ -172,6 +186,23 @@ impl Reply {
     }
 
     /// An answer to bytes that have no header to read: nobody to address, no MSA-2.
+    ///
+    /// ```
+    /// use hl7_message::{AckCode, Reply, Responder, Timestamp};
+    ///
+    /// let responder = Responder {
+    ///     application: "PACS_APP".into(),
+    ///     facility: "PACS_FACILITY".into(),
+    ///     version: "2.3".into(),
+    ///     sequence_number: String::new(),
+    ///     country_code: String::new(),
+    ///     padded: false,
+    /// };
+    /// let now = Timestamp::from_civil((2023, 6, 14), (13, 14, 16)).unwrap();
+    /// let reply = Reply::to_nobody(&responder, "ACK1", &now);
+    /// let bytes = reply.write(AckCode::ApplicationReject, "not HL7", &[]);
+    /// assert!(bytes.ends_with(b"MSA|AR||not HL7\r"));
+    /// ```
     pub fn to_nobody(from: &Responder, control_id: &str, now: &Timestamp) -> Self {
         let empty = crate::segment::Segment::new(br"MSH|^~\&", 0, Separators::DEFAULT);
         Self::to(&Header::new(empty), from, control_id, now)

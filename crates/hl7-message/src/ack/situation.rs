@@ -6,6 +6,15 @@ use crate::loc;
 use crate::location::Location;
 
 /// Whose reading of AE and AR holds.
+///
+/// ```
+/// use hl7_message::{AckCode, Convention, Situation, Verdict};
+///
+/// let missing = Situation::RequiredFieldMissing;
+/// let reads = |convention| missing.verdict(convention);
+/// assert_eq!(reads(Convention::Standard), Verdict::Answer(AckCode::ApplicationError));
+/// assert_eq!(reads(Convention::Medsynapse), Verdict::Answer(AckCode::ApplicationReject));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Convention {
     /// HL7 2.3 chapter 2: AE says that the content is wrong, AR that the header is not
@@ -18,6 +27,13 @@ pub enum Convention {
 }
 
 /// What is done about a situation.
+///
+/// ```
+/// use hl7_message::{Convention, Situation, Verdict};
+///
+/// let verdict = Situation::Acknowledgement.verdict(Convention::Standard);
+/// assert_eq!(verdict, Verdict::Silence, "an acknowledgement is not acknowledged");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// No answer: there is nothing to correlate one with. Close the link and count it.
@@ -143,6 +159,13 @@ impl Situation {
     }
 
     /// What the one answer of original mode says.
+    ///
+    /// ```
+    /// use hl7_message::{AckCode, Convention, Situation, Verdict};
+    ///
+    /// let down = Situation::Unavailable.verdict(Convention::Standard);
+    /// assert_eq!(down, Verdict::Answer(AckCode::ApplicationReject));
+    /// ```
     pub const fn verdict(self, convention: Convention) -> Verdict {
         use AckCode::{ApplicationError as Ae, ApplicationReject as Ar};
         let (standard, medsynapse) = match self {
@@ -176,6 +199,14 @@ impl Situation {
     }
 
     /// How the commit stage of enhanced mode ends; `None` where no answer is made anew.
+    ///
+    /// ```
+    /// use hl7_message::{CommitOutcome, Situation};
+    ///
+    /// assert_eq!(Situation::UnsupportedVersion.commit(), Some(CommitOutcome::NotAcceptable));
+    /// assert_eq!(Situation::RequiredFieldMissing.commit(), Some(CommitOutcome::Stored));
+    /// assert_eq!(Situation::Resent.commit(), None);
+    /// ```
     pub const fn commit(self) -> Option<CommitOutcome> {
         match self {
             Self::BrokenFrame | Self::Acknowledgement | Self::Resent => None,
@@ -205,6 +236,13 @@ impl Situation {
 
     /// How the application stage of enhanced mode ends; of account only where the message was
     /// [stored](Self::commit).
+    ///
+    /// ```
+    /// use hl7_message::{ApplicationOutcome, Situation};
+    ///
+    /// assert_eq!(Situation::DataType.application(), ApplicationOutcome::ContentError);
+    /// assert_eq!(Situation::HandlerFailed.application(), ApplicationOutcome::NotProcessable);
+    /// ```
     pub const fn application(self) -> ApplicationOutcome {
         match self.verdict(Convention::Standard) {
             Verdict::Answer(AckCode::ApplicationError) => ApplicationOutcome::ContentError,
@@ -213,6 +251,13 @@ impl Situation {
     }
 
     /// The code that ERR-1 names.
+    ///
+    /// ```
+    /// use hl7_message::{ErrorCondition, Situation};
+    ///
+    /// assert_eq!(Situation::UnknownKey.error(), Some(ErrorCondition::UnknownKey));
+    /// assert_eq!(Situation::BrokenFrame.error(), None);
+    /// ```
     pub const fn error(self) -> Option<ErrorCondition> {
         Some(match self {
             Self::BrokenFrame | Self::Acknowledgement | Self::Resent => return None,
@@ -236,6 +281,13 @@ impl Situation {
     }
 
     /// Where the trouble is, if it is always the same place; other places the caller knows.
+    ///
+    /// ```
+    /// use hl7_message::{Situation, loc};
+    ///
+    /// assert_eq!(Situation::UnsupportedVersion.place(), Some(loc!("MSH-12")));
+    /// assert_eq!(Situation::RequiredFieldMissing.place(), None, "the caller knows the field");
+    /// ```
     pub const fn place(self) -> Option<Location> {
         match self {
             Self::NotMsh => Some(loc!("MSH")),
@@ -264,6 +316,12 @@ impl Situation {
     }
 
     /// A few words for MSA-3: nothing of the message, nothing of the inside of the receiver.
+    ///
+    /// ```
+    /// use hl7_message::Situation;
+    ///
+    /// assert_eq!(Situation::NoControlId.text(), "MSH-10 is missing");
+    /// ```
     pub const fn text(self) -> &'static str {
         match self {
             Self::BrokenFrame => "Broken frame",
@@ -294,6 +352,13 @@ impl Situation {
     }
 
     /// Whether the same bytes may be welcome later.
+    ///
+    /// ```
+    /// use hl7_message::Situation;
+    ///
+    /// assert!(Situation::RecordLocked.may_succeed_later());
+    /// assert!(!Situation::UnsupportedEvent.may_succeed_later());
+    /// ```
     pub const fn may_succeed_later(self) -> bool {
         matches!(
             self,
