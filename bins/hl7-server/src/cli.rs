@@ -78,6 +78,10 @@ pub(crate) struct Options {
     /// Where the database lies; made if it is not there.
     #[arg(long, global = true, value_name = "DIR", env = "HL7_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Database that several servers share, instead of a file in the data directory: a URL
+    /// `postgres://USER@HOST:PORT/NAME`.
+    #[arg(long, global = true, value_name = "URL", env = "HL7_DATABASE")]
+    pub(crate) database: Option<String>,
     /// Configuration file in TOML.
     #[arg(long, global = true, value_name = "FILE", env = "HL7_CONFIG")]
     pub(crate) config: Option<PathBuf>,
@@ -133,6 +137,16 @@ pub(crate) struct Options {
         hide_env_values = true
     )]
     pub(crate) encryption_keys: Option<String>,
+    /// Password of the database, from the environment alone: a command line can be read by
+    /// others.
+    #[arg(
+        long,
+        hide = true,
+        global = true,
+        env = "HL7_DATABASE_PASSWORD",
+        hide_env_values = true
+    )]
+    pub(crate) database_password: Option<String>,
     /// Port of the REST API, as an earlier product of this kind reads it.
     #[arg(long, hide = true, global = true, env = "PORT")]
     pub(crate) port: Option<String>,

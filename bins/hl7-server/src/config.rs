@@ -11,6 +11,7 @@ use medsynapse::{Mapping, Preset, Profile};
 use serde::Deserialize;
 
 use crate::cli::{Options, ProfileName};
+use crate::database::{DatabaseSection, DatabaseSettings};
 use crate::dicom::{DicomSection, DicomSettings};
 use crate::encryption::{EncryptionSection, EncryptionSettings};
 use crate::faults::{FaultSettings, FaultsSection};
@@ -29,6 +30,7 @@ const LOG: &str = "info,refinery_core=warn";
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
+    pub(crate) database: Option<DatabaseSettings>,
     pub(crate) mllp: SocketAddr,
     pub(crate) rest: SocketAddr,
     pub(crate) web: SocketAddr,
@@ -57,6 +59,7 @@ struct File {
     data_dir: Option<PathBuf>,
     profile: Option<ProfileName>,
     insecure: bool,
+    database: DatabaseSection,
     mllp: MllpSection,
     rest: RestSection,
     gateway: GatewaySection,
@@ -162,6 +165,7 @@ impl Config {
                 .clone()
                 .or(file.data_dir)
                 .unwrap_or_else(|| PathBuf::from(DATA_DIR)),
+            database: file.database.settings(options)?,
             mllp: mllp_address(options, file.mllp.listen.as_deref())?,
             rest: rest_address(options, file.rest.listen.as_deref())?,
             web: address(
@@ -221,6 +225,18 @@ impl Config {
             bail!("rest.api_keys: a key has fewer than 8 characters; choose a longer one");
         }
         self.gateway.check()?;
+        if self.database.is_some() && self.retention_days.is_some() {
+            bail!(
+                "retention.days: with a shared database nothing is taken out yet; leave it out, \
+                 and have the database partitioned or purged by its own means"
+            );
+        }
+        if self.database.is_some() && self.encryption.keys.is_some() {
+            bail!(
+                "encryption.key_file: a shared database is not encrypted by the broker yet; leave \
+                 it out, and have PostgreSQL on an encrypted disk"
+            );
+        }
         if self.insecure {
             return Ok(());
         }
@@ -329,6 +345,8 @@ impl Config {
         }
         set("log", "filter", self.log.as_str().into());
         set("log", "json", self.log_json.into());
+        let database = self.database.iter().map(DatabaseSettings::table);
+        table.extend(database.map(|database| ("database".to_owned(), database.into())));
         table.insert("faults".into(), self.faults.shown().into());
         if let Some(days) = self.retention_days {
             let days = toml::Table::from_iter([("days".to_owned(), i64::from(days).into())]);

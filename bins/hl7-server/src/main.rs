@@ -5,6 +5,7 @@ mod backup;
 mod banner;
 mod cli;
 mod config;
+mod database;
 mod demo;
 mod dicom;
 mod encryption;
@@ -37,6 +38,7 @@ use medsynapse_broker::{Clock as _, SystemClock};
 
 use crate::cli::{Cli, Command};
 use crate::config::Config;
+use crate::database::DatabaseSettings;
 use crate::encryption::EncryptionCommand;
 
 /// What one thread takes another one gives back, all day long: messages go from connections to the
@@ -73,7 +75,20 @@ fn main() -> ExitCode {
         return printed(print_bytes(config.shown().as_bytes()));
     }
     let result = match cli.command.unwrap_or(Command::Serve) {
-        Command::CheckConfig => return printed(print_line("The configuration is good.")),
+        Command::CheckConfig => {
+            if let Some(Err(error)) = config.database.as_ref().map(DatabaseSettings::check) {
+                return complain(&error, USAGE);
+            }
+            return printed(print_line("The configuration is good."));
+        }
+        Command::Backup { .. } | Command::Replay { .. } | Command::Encryption(_)
+            if config.database.is_some() =>
+        {
+            Err(anyhow::anyhow!(
+                "this command is for the file in the data directory; a shared database has the \
+                 tools of PostgreSQL: pg_dump, or a base backup with archived WAL"
+            ))
+        }
         Command::Backup { file } => backup::backup(&config, &file),
         Command::Replay { into } => match replay::run(&config, into.as_deref()) {
             Ok(true) => Ok(()),

@@ -40,14 +40,14 @@ impl RetentionSection {
 /// Takes out what is older than `days`, at once and then every hour, until `stop`; without `days`
 /// there is nothing to do.
 pub(crate) fn start(
-    store: Arc<SqliteStore>,
+    store: Option<Arc<SqliteStore>>,
     days: Option<u32>,
     clock: &Arc<dyn Clock>,
     stop: &CancellationToken,
 ) -> JoinHandle<()> {
     let (clock, stop) = (Arc::clone(clock), stop.clone());
     tokio::spawn(async move {
-        let Some(days) = days else {
+        let Some((days, store)) = days.zip(store) else {
             return;
         };
         loop {

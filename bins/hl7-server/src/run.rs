@@ -16,7 +16,7 @@ use medsynapse_broker::{
 use medsynapse_http::{
     Access, AllowedHosts, ApiKeys, App, Connections, Gateway, Guard, Limits, Login, Trail,
 };
-use medsynapse_store::{MessageQuery, SqliteOptions, SqliteStore, StoreError};
+use medsynapse_store::{MessageQuery, StoreError};
 use medsynapse_web::{Modalities, WebApp, WebLimits};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -28,7 +28,7 @@ use crate::cli::Options;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::tls::{Tls, TlsFiles};
-use crate::{demo, dicom, guarding, http, log, observe, outgoing, retention};
+use crate::{database, demo, dicom, guarding, http, log, observe, outgoing, retention};
 use hl7_cli::Signals;
 
 /// How long MLLP messages in hand may take after the signal to stop.
@@ -47,7 +47,7 @@ pub(crate) fn run(config: &Config, options: &Options) -> Result<()> {
     log::start(config)?;
     // Without the right key there is nothing to open ports for. This only reads.
     medsynapse_store::check_keys(&config.data_dir, config.encryption.keys.as_ref())
-        .with_context(|| opening(config))?;
+        .with_context(|| database::opening(config))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -74,10 +74,10 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
 
     let stop = CancellationToken::new();
     let config = &demo::with_ris(config, options.demo.is_some(), &stop).await?;
-    let store = open(config)?;
+    let opened = database::open(config)?;
     let data_dir = data_dir(config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let broker = Broker::start(store.clone(), broker_config(config), clock.clone())
+    let broker = Broker::start(opened.store, broker_config(config), clock.clone())
         .context("starting the broker")?;
     if let Some(count) = options.demo {
         tokio::select! {
@@ -90,7 +90,7 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     }
 
     let faults = config.faults.start()?;
-    let retention = retention::start(store, config.retention_days, &clock, &stop);
+    let retention = retention::start(opened.file, config.retention_days, &clock, &stop);
     let lanes = outgoing::start(&config.destinations, &broker, &clock, &stop)?;
     let Guards {
         access,
@@ -453,29 +453,11 @@ async fn bind(address: SocketAddr, name: &str, setting: &str) -> Result<TcpListe
     }
 }
 
-fn open(config: &Config) -> Result<Arc<SqliteStore>> {
-    let directory = config.data_dir.display();
-    let mut options = SqliteOptions::default();
-    options.keys.clone_from(&config.encryption.keys);
-    match SqliteStore::open_with(&config.data_dir, &options) {
-        Ok(store) => Ok(Arc::new(store)),
-        Err(StoreError::InUse) => bail!(
-            "the data directory {directory} is in use by another broker; stop that one or choose \
-             another directory with --data-dir"
-        ),
-        Err(error) => Err(error).with_context(|| opening(config)),
-    }
-}
-
-fn opening(config: &Config) -> String {
-    format!(
-        "cannot open the data directory {} (--data-dir or data_dir)",
-        config.data_dir.display()
-    )
-}
-
-/// The data directory as a person finds it.
+/// Where the data is, as a person finds it.
 fn data_dir(config: &Config) -> PathBuf {
+    if let Some(database) = &config.database {
+        return PathBuf::from(database.at());
+    }
     std::fs::canonicalize(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use medsynapse_store::Store;
+use medsynapse_store::{Store, StoreError};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -28,9 +28,11 @@ pub(crate) async fn live() -> Json<Value> {
     responses((status = 200, body = serde_json::Value)))]
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
     let broken = app.broker.store_failure().borrow().is_some();
-    let answers = async { read(app.broker.store(), Store::order_count).await.is_ok() };
+    let answers = async { read(app.broker.store(), can_work).await.is_ok() };
+    // What several servers share may have come back while nobody sent: it is tried.
+    let storing = app.broker.is_storing() || app.broker.store().shared().is_some();
     let answers = !broken
-        && app.broker.is_storing()
+        && storing
         && tokio::time::timeout(PATIENCE, answers)
             .await
             .unwrap_or(false);
@@ -39,4 +41,11 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Value>, Pr
     }
     let text = "Not ready: the message store does not answer or cannot be written";
     Err(Problem::new(ProblemCode::NotReady, text))
+}
+
+fn can_work(store: &dyn Store) -> Result<(), StoreError> {
+    match store.shared() {
+        Some(shared) => shared.probe(),
+        None => store.order_count().map(drop),
+    }
 }

@@ -8,6 +8,13 @@ use crate::error::StoreError;
 ///
 /// Every method blocks.
 pub trait Shared: Send + Sync {
+    /// Writes something, so that it is known whether the database can be written.
+    ///
+    /// # Errors
+    ///
+    /// It cannot.
+    fn probe(&self) -> Result<(), StoreError>;
+
     /// Waits until somebody, perhaps this server, has written something that `seen` does not know,
     /// or `patience` is over, and gives what there is to know then. It is a hint: what was
     /// written is read from the log.

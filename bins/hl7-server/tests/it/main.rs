@@ -6,6 +6,7 @@ mod demo;
 mod encryption;
 mod full;
 mod lifecycle;
+mod nodes;
 mod operations;
 mod outgoing;
 mod reference;

@@ -19,7 +19,9 @@ impl Wake for Unpark {
 pub(super) fn on<F: Future>(runtime: &tokio::runtime::Handle, future: F) -> F::Output {
     // For timers and for connections that are opened.
     let _guard = runtime.enter();
-    let mut future = pin!(future);
+    // A thread of another runtime may have used up its share of turns; here nobody else waits for
+    // one.
+    let mut future = pin!(tokio::task::unconstrained(future));
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = Context::from_waker(&waker);
     loop {

@@ -405,6 +405,14 @@ impl Store for PostgresStore {
 }
 
 impl Shared for PostgresStore {
+    fn probe(&self) -> Result<(), StoreError> {
+        // As little as can be, but through the disk as all else.
+        let sql = "UPDATE log_head SET last_entry = last_entry RETURNING last_entry";
+        self.ask(&self.keepers, async |client| {
+            messages::rows(client, sql, &[]).await.map(drop)
+        })
+    }
+
     fn wait(&self, seen: Heard, patience: Duration) -> Heard {
         self.board.wait(seen, patience)
     }
