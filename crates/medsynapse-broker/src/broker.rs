@@ -15,6 +15,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::clock::Clock;
 use crate::control_id::ControlIds;
+use crate::follower::Follower;
 use crate::intake::{Closed, Intake, Outcome, Queue};
 use crate::outbox::Pulse;
 use crate::read::read;
@@ -108,6 +109,7 @@ pub struct Broker {
     profile: Profile,
     store: Arc<dyn Store>,
     intake: Intake,
+    _follower: Option<Follower>,
     clock: Arc<dyn Clock>,
     control_ids: ControlIds,
     events: broadcast::Sender<Event>,
@@ -136,10 +138,15 @@ impl Broker {
         clock: Arc<dyn Clock>,
     ) -> std::io::Result<Arc<Self>> {
         let (events, _) = broadcast::channel(config.event_backlog);
-        let sender = events.clone();
         let (moved, outbox) = watch::channel(Pulse::default());
+        let moved = Arc::new(moved);
+        let follower = Follower::start(&store, &events, &moved)?;
+        // What several servers do is told from their log, in its order.
+        let sender = follower.is_none().then(|| events.clone());
         let intake = Intake::start(Arc::clone(&store), move |work, done| {
-            tell(&sender, done);
+            if let Some(sender) = &sender {
+                tell(sender, done);
+            }
             if let Work::Action(action) = work {
                 // Something may wait now, or wait no more.
                 moved.send_modify(|pulse| match action.kind {
@@ -160,6 +167,7 @@ impl Broker {
             profile: config.profile,
             store,
             intake,
+            _follower: follower,
             clock,
             control_ids,
             events,

@@ -4,6 +4,7 @@ mod broker;
 mod clock;
 mod control_id;
 mod faults;
+mod follower;
 mod intake;
 mod meters;
 mod mllp;
@@ -20,5 +21,5 @@ pub use faults::{
 pub use intake::Queue;
 pub use medsynapse_store::{Event, EventKind};
 pub use mllp::MllpHandler;
-pub use outbox::{LaneConfig, LanePhase, LaneSource, LaneStatus, Lanes, Outbox, Pulse};
+pub use outbox::{LaneConfig, LanePhase, LaneSource, LaneStatus, Lanes, Outbox, Pulse, Taken};
 pub use replay::{Replayed, replay};

@@ -1,6 +1,7 @@
 //! [`Outbox`]: a lane for each destination, which sends what waits for it, in order.
 
 mod lane;
+mod lease;
 mod source;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use lane::Lane;
-pub use source::{LaneSource, Pulse};
+pub use source::{LaneSource, Pulse, Taken};
 
 /// How a destination is reached.
 #[derive(Debug, Clone)]
@@ -87,6 +88,8 @@ pub enum LanePhase {
     },
     /// The store does not answer.
     Blocked,
+    /// Another server sends to this destination.
+    Elsewhere,
     /// It has ended.
     Stopped,
 }
@@ -99,6 +102,7 @@ impl LanePhase {
             Self::Sending { .. } => "sending",
             Self::Waiting { .. } => "waiting",
             Self::Blocked => "blocked",
+            Self::Elsewhere => "elsewhere",
             Self::Stopped => "stopped",
         }
     }

@@ -84,6 +84,7 @@ impl LaneView {
                 Some(LanePhase::Sending { .. }) => "Sending",
                 Some(LanePhase::Waiting { .. }) => "Waiting to try again",
                 Some(LanePhase::Blocked) => "Blocked: the message store does not answer",
+                Some(LanePhase::Elsewhere) => "Another server sends",
                 Some(LanePhase::Stopped) => "Stopped",
                 None => "No lane: this destination is not configured",
             },

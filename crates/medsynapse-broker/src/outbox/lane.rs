@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::lease::{Lease, Pass};
 use super::source::{LaneSource, Pulse};
 use super::{LaneConfig, LanePhase, LaneStatus};
 use crate::broker::ActError;
@@ -42,6 +43,14 @@ pub(super) struct Lane<S, D: Dial> {
 enum Step {
     Go,
     Stop,
+}
+
+/// Whether the outcome of a try is on disk.
+enum Kept {
+    Yes,
+    /// Another server has the lane, and it is for that one to say.
+    LaneLost,
+    No,
 }
 
 impl<S: LaneSource, D: Dial> Lane<S, D> {
@@ -74,12 +83,21 @@ impl<S: LaneSource, D: Dial> Lane<S, D> {
     }
 
     pub(super) async fn run(mut self) {
+        let lease = Lease::begin(&self.source, &self.config.destination).await;
         while !self.stop.is_cancelled() {
+            let Some(pass) = lease.pass() else {
+                if let Step::Stop = self.elsewhere(&lease).await {
+                    break;
+                }
+                continue;
+            };
             // What changes from here on wakes the lane again.
             self.pulse.mark_unchanged();
+            // What is next is not asked for before the lane was taken: all that the owner before
+            // has settled is seen.
             let step = match self.source.next(&self.config.destination).await {
-                Ok(Some(next)) => self.deliver(next).await,
-                Ok(None) => self.idle().await,
+                Ok(Some(next)) => self.deliver(next, &lease, pass).await,
+                Ok(None) => self.idle(&lease, pass).await,
                 Err(error) => self.blocked(&error).await,
             };
             if matches!(step, Step::Stop) {
@@ -87,17 +105,35 @@ impl<S: LaneSource, D: Dial> Lane<S, D> {
             }
         }
         self.link.close().await;
+        lease.end(&*self.source, &self.config.destination).await;
         self.phase(LanePhase::Stopped);
+    }
+
+    /// Another server sends; this one waits for its turn.
+    async fn elsewhere(&mut self, lease: &Lease) -> Step {
+        self.link.close().await;
+        self.phase(LanePhase::Elsewhere);
+        self.failures = 0;
+        self.status.send_modify(|status| {
+            status.failures = 0;
+            status.last_failure = None;
+            status.alarm = false;
+        });
+        tokio::select! {
+            () = self.stop.cancelled() => Step::Stop,
+            () = lease.held() => Step::Go,
+        }
     }
 
     fn phase(&self, phase: LanePhase) {
         self.status.send_modify(|status| status.phase = phase);
     }
 
-    async fn idle(&mut self) -> Step {
+    async fn idle(&mut self, lease: &Lease, pass: Pass) -> Step {
         self.phase(LanePhase::Idle);
         tokio::select! {
             () = self.stop.cancelled() => Step::Stop,
+            () = lease.lost(pass) => Step::Go,
             changed = self.pulse.changed() => match changed {
                 Ok(()) => Step::Go,
                 // The broker is gone.
@@ -135,7 +171,11 @@ impl<S: LaneSource, D: Dial> Lane<S, D> {
     }
 
     /// One try, and the wait after it if it failed.
-    async fn deliver(&mut self, next: Next) -> Step {
+    async fn deliver(&mut self, next: Next, lease: &Lease, pass: Pass) -> Step {
+        // Reading may have taken long, or the process was stopped for a while.
+        if lease.pass() != Some(pass) {
+            return Step::Go;
+        }
         let message_id = next.message_id;
         self.phase(LanePhase::Sending { message_id });
         let (at, start) = (self.clock.now(), Instant::now());
@@ -149,6 +189,11 @@ impl<S: LaneSource, D: Dial> Lane<S, D> {
             ended = self.link.submit(&next.raw) => ended,
             // Its outcome is not known: the same bytes go out again after the restart.
             () = stopped => return Step::Stop,
+            // Nor is it here: they go out again from the server that has the lane now.
+            () = lease.lost(pass) => {
+                self.link.close().await;
+                return Step::Go;
+            }
         };
         let (outcome, reason, answer) = read(&ended);
         let labels = [("outcome", outcome.as_str())];
@@ -161,11 +206,16 @@ impl<S: LaneSource, D: Dial> Lane<S, D> {
             outcome,
             reason,
             answer,
-            fence: None,
+            fence: pass.0,
         };
         let commands = self.pulse.borrow().commands;
-        if let Step::Stop = self.settle(delivery).await {
-            return Step::Stop;
+        match self.settle(delivery).await {
+            Kept::Yes => {}
+            Kept::LaneLost => {
+                lease.lose(pass);
+                return Step::Go;
+            }
+            Kept::No => return Step::Stop,
         }
         match ended {
             Err(error) if outcome == DeliveryOutcome::Failed => {
@@ -180,7 +230,10 @@ impl<S: LaneSource, D: Dial> Lane<S, D> {
                     // Somebody asked while the try was under way.
                     return Step::Go;
                 }
-                self.pause(wait).await
+                tokio::select! {
+                    next = self.pause(wait) => next,
+                    () = lease.lost(pass) => Step::Go,
+                }
             }
             _ => {
                 self.answered(outcome, message_id);
@@ -190,15 +243,16 @@ impl<S: LaneSource, D: Dial> Lane<S, D> {
     }
 
     /// Keeps the outcome, however long the store takes: the next message is not sent before.
-    async fn settle(&mut self, delivery: Delivery) -> Step {
+    async fn settle(&mut self, delivery: Delivery) -> Kept {
         let mut tries = 0;
         loop {
             match self.source.settle(delivery.clone()).await {
-                Ok(()) => return Step::Go,
+                Ok(()) => return Kept::Yes,
                 // Known after the restart by the control id, if the receiver keeps them.
                 Err(ActError::Closed | ActError::Store(StoreError::Broken(_))) => {
-                    return Step::Stop;
+                    return Kept::No;
                 }
+                Err(ActError::Store(StoreError::LaneLost)) => return Kept::LaneLost,
                 Err(error) => {
                     let destination = &self.config.destination;
                     tracing::error!(%destination, %error, "an answer cannot be stored; it is tried again");
@@ -208,7 +262,7 @@ impl<S: LaneSource, D: Dial> Lane<S, D> {
             tries += 1;
             let wait = self.config.retry.delay(tries, self.random.next_u64());
             if self.stop.is_cancelled() {
-                return Step::Stop;
+                return Kept::No;
             }
             let stop = self.stop.clone();
             tokio::select! {

@@ -10,6 +10,7 @@ mod mllp;
 mod model;
 mod network;
 mod on_purpose;
+mod owners;
 mod power;
 mod pretend;
 mod replay;

@@ -22,11 +22,11 @@ use turmoil::net::{TcpListener, TcpStream};
 use crate::pretend::{Direct, TokioClock};
 use crate::simulation::{Dice, copied, template};
 
-const MESSAGES: u64 = 12;
+pub(crate) const MESSAGES: u64 = 12;
 const PORT: u16 = 2575;
 
 /// Connects over the simulated network.
-struct OverTheNetwork;
+pub(crate) struct OverTheNetwork;
 
 impl Dial for OverTheNetwork {
     type Io = TcpStream;
@@ -43,7 +43,7 @@ impl Dial for OverTheNetwork {
 
 /// What the RIS has on its disk: it survives a crash.
 #[derive(Debug, Default)]
-struct Disk {
+pub(crate) struct Disk {
     came: Mutex<Vec<String>>,
     took: Mutex<Vec<String>>,
     dice: Mutex<Option<ChaCha8Rng>>,
@@ -61,6 +61,13 @@ fn answer(code: &str, id: &str) -> BytesMut {
 }
 
 impl Disk {
+    pub(crate) fn new(seed: u64) -> Arc<Self> {
+        Arc::new(Self {
+            dice: Mutex::new(Some(ChaCha8Rng::seed_from_u64(seed ^ 0xD15C))),
+            ..Self::default()
+        })
+    }
+
     fn below(&self, end: u64) -> u64 {
         let mut dice = self.dice.lock().unwrap();
         dice.as_mut().unwrap().next_u64() % end
@@ -93,6 +100,21 @@ impl Disk {
     }
 }
 
+/// A RIS with this disk, as `ris`.
+pub(crate) fn ris(sim: &mut turmoil::Sim<'_>, disk: &Arc<Disk>) {
+    let ris = Arc::clone(disk);
+    sim.host("ris", move || {
+        let ris = Arc::clone(&ris);
+        async move {
+            let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
+            loop {
+                let (stream, _) = listener.accept().await?;
+                tokio::spawn(Arc::clone(&ris).serve(stream));
+            }
+        }
+    });
+}
+
 /// What is broken now.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Broken {
@@ -107,10 +129,7 @@ fn simulate(template: &TempDir, seed: u64) -> (Vec<String>, u64) {
     let directory = copied(template);
     let store = Arc::new(crate::bed::open(directory.path()).unwrap());
     let direct = Direct::new(store.clone());
-    let disk = Arc::new(Disk {
-        dice: Mutex::new(Some(ChaCha8Rng::seed_from_u64(seed ^ 0xD15C))),
-        ..Disk::default()
-    });
+    let disk = Disk::new(seed);
     let mut sim = turmoil::Builder::new()
         .rng_seed(seed)
         .simulation_duration(Duration::from_hours(2))
@@ -118,17 +137,7 @@ fn simulate(template: &TempDir, seed: u64) -> (Vec<String>, u64) {
         .min_message_latency(Duration::from_millis(1))
         .max_message_latency(Duration::from_millis(200))
         .build();
-    let ris = Arc::clone(&disk);
-    sim.host("ris", move || {
-        let ris = Arc::clone(&ris);
-        async move {
-            let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
-            loop {
-                let (stream, _) = listener.accept().await?;
-                tokio::spawn(Arc::clone(&ris).serve(stream));
-            }
-        }
-    });
+    ris(&mut sim, &disk);
     let source = Arc::clone(&direct);
     let starts = Arc::new(AtomicU64::new(seed));
     sim.host("broker", move || {
@@ -198,10 +207,12 @@ fn simulate(template: &TempDir, seed: u64) -> (Vec<String>, u64) {
         }
         sim.step().unwrap();
     }
-    check(&*store, &disk, interruptions, seed)
+    let came = check(&*store, &disk, interruptions, seed);
+    (came, interruptions)
 }
 
-fn check(store: &dyn Store, disk: &Disk, interruptions: u64, seed: u64) -> (Vec<String>, u64) {
+/// Gives what came, in order.
+pub(crate) fn check(store: &dyn Store, disk: &Disk, interruptions: u64, seed: u64) -> Vec<String> {
     let query = OutboxQuery {
         paging: Paging {
             cursor: None,
@@ -230,7 +241,7 @@ fn check(store: &dyn Store, disk: &Disk, interruptions: u64, seed: u64) -> (Vec<
         twice <= interruptions + foreign,
         "seed {seed}: {twice} came again after {interruptions} interruptions, {foreign} wrong answers"
     );
-    (came, interruptions)
+    came
 }
 
 #[test]
