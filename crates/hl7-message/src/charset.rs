@@ -5,15 +5,16 @@ use std::borrow::Cow;
 
 use encoding_rs::{Encoding, mem};
 
+mod error;
 mod readable;
+mod text;
 mod transcode;
 
+pub use error::{InvalidBytes, Unencodable, UnknownCharset};
 pub use readable::Readable;
 pub use transcode::{Transcoded, Undecodable};
 
-use crate::field::{Component, Field, Repetition, Subcomponent};
 use crate::message::Message;
-use crate::value::Value;
 
 /// A character set that MSH-18 can name.
 ///
@@ -402,68 +403,6 @@ fn first_invalid(encoding: &'static Encoding, bytes: &[u8]) -> usize {
     }
 }
 
-macro_rules! text {
-    ($($view:ident),*) => {
-        $(
-            impl<'a> $view<'a> {
-                /// Its text in a character set, with the escape sequences for delimiters and
-                /// hexadecimal bytes decoded. Allocates only where one stands, or where the
-                /// bytes are not UTF-8.
-                ///
-                /// # Errors
-                ///
-                /// Bytes that the set does not have; the offset is that among the bytes that
-                /// `unescape` gives.
-                ///
-                /// ```
-                /// use hl7_message::{Charset, Message, loc};
-                ///
-                /// let message = Message::parse(b"MSH|^~\\&|\rPID|1||77||M\xFCller \\T\\ Co\r")?;
-                /// let field = message.field(loc!("PID-5")).unwrap();
-                /// assert_eq!(field.text(Charset::LATIN_1).unwrap(), "Müller & Co");
-                /// assert_eq!(field.first().text(Charset::UTF_8).unwrap_err().offset, 1);
-                /// # Ok::<(), hl7_message::ParseError>(())
-                /// ```
-                pub fn text(&self, charset: Charset) -> Result<Cow<'a, str>, InvalidBytes> {
-                    match self.unescape() {
-                        Cow::Borrowed(bytes) => charset.decode(bytes),
-                        Cow::Owned(bytes) => match charset.decode(&bytes) {
-                            Ok(Cow::Borrowed(text)) => Ok(Cow::Owned(text.to_owned())),
-                            Ok(Cow::Owned(text)) => Ok(Cow::Owned(text)),
-                            Err(error) => Err(error),
-                        },
-                    }
-                }
-            }
-        )*
-    };
-}
-
-text! { Field, Repetition, Component, Subcomponent }
-
-impl<'a> Value<'a> {
-    /// The text in a character set, escape sequences decoded; `None` where none was sent.
-    ///
-    /// # Errors
-    ///
-    /// As [`Subcomponent::text`].
-    ///
-    /// ```
-    /// use hl7_message::{Charset, Message, loc};
-    ///
-    /// let message = Message::parse(b"MSH|^~\\&|\rPID|1||77||DOE||\"\"\r")?;
-    /// assert_eq!(message.value(loc!("PID-5")).text(Charset::ASCII)?.as_deref(), Some("DOE"));
-    /// assert_eq!(message.value(loc!("PID-7")).text(Charset::ASCII)?, None);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn text(&self, charset: Charset) -> Result<Option<Cow<'a, str>>, InvalidBytes> {
-        match self {
-            Self::Text(leaf) => leaf.text(charset).map(Some),
-            Self::Absent | Self::Null => Ok(None),
-        }
-    }
-}
-
 impl fmt::Debug for Charset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Charset({})", self.name)
@@ -475,87 +414,6 @@ impl fmt::Display for Charset {
         f.pad(self.name)
     }
 }
-
-/// MSH-18 names a character set that cannot be read.
-///
-/// ```
-/// use hl7_message::{Charset, UnknownCharset};
-///
-/// let error = Charset::from_msh18(b"UNICODE UTF-16").unwrap_err();
-/// assert_eq!(error, UnknownCharset::Wide);
-/// assert_eq!(error.to_string(), "UTF-16 and UTF-32 cannot carry HL7 v2; write UNICODE UTF-8 in MSH-18");
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnknownCharset {
-    /// Nobody knows the name.
-    Name,
-    /// The bytes of UTF-16 and UTF-32 can be line ends and framing bytes.
-    Wide,
-}
-
-impl fmt::Display for UnknownCharset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Name => {
-                "unknown character set; write ASCII, 8859/1 to 8859/15 or UNICODE UTF-8 in MSH-18"
-            }
-            Self::Wide => "UTF-16 and UTF-32 cannot carry HL7 v2; write UNICODE UTF-8 in MSH-18",
-        })
-    }
-}
-
-impl core::error::Error for UnknownCharset {}
-
-/// Bytes that a character set does not have.
-///
-/// ```
-/// use hl7_message::Charset;
-///
-/// let error = Charset::ASCII.decode(b"M\xFCller").unwrap_err();
-/// assert_eq!(error.to_string(), "bytes that the character set does not have, at byte 1");
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InvalidBytes {
-    /// Where the first of them stands.
-    pub offset: usize,
-}
-
-impl fmt::Display for InvalidBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "bytes that the character set does not have, at byte {}",
-            self.offset
-        )
-    }
-}
-
-impl core::error::Error for InvalidBytes {}
-
-/// A character that a character set does not have.
-///
-/// ```
-/// use hl7_message::Charset;
-///
-/// assert_eq!(Charset::LATIN_1.encode("5 €").unwrap_err().offset, 2);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unencodable {
-    /// Where it stands, in bytes of the text.
-    pub offset: usize,
-}
-
-impl fmt::Display for Unencodable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "a character that the character set does not have, at byte {}",
-            self.offset
-        )
-    }
-}
-
-impl core::error::Error for Unencodable {}
 
 #[cfg(test)]
 mod tests {
