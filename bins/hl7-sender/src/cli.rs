@@ -84,8 +84,9 @@ pub(crate) struct InputArgs {
     /// Messages apart by a blank line with segments one a line, in any line ends; CR-terminated
     /// messages; batches; a capture of MLLP frames; or one JSON object a line with the message
     /// in `message`. Several files are sent one after another, and nothing is sent where one of
-    /// them is wrong. Standard input alone is sent as it comes, without an end in sight if need
-    /// be, and ends where something in it is wrong.
+    /// them is wrong. Standard input or another pipe alone is sent as it comes, and ends where
+    /// something in it is wrong; with --repeat, --duration or --dry-run it is read to its end
+    /// first.
     #[arg(long, short = 'i', value_name = "FILE", num_args = 1..)]
     pub(crate) input: Vec<PathBuf>,
 

@@ -104,9 +104,10 @@ impl Reading {
         })
     }
 
-    /// Standard input and nothing else, which may have no end.
-    pub(crate) fn is_standard_input(&self) -> bool {
-        matches!(&self.files[..], [path] if is_standard_input(path))
+    /// Standard input or another pipe, and nothing else: it can be read once, and may have no end.
+    pub(crate) fn is_pipe(&self) -> bool {
+        let pipe = |path: &Path| is_standard_input(path) || (path.exists() && !path.is_file());
+        matches!(&self.files[..], [path] if pipe(path))
     }
 
     /// Whether there is more than should be held in memory.

@@ -71,7 +71,7 @@ fn supply(cli: &Cli, reading: Reading) -> anyhow::Result<(Supply, Until)> {
              as duplicates; --new-control-id gives each its own",
         );
     }
-    if reading.is_standard_input() && !again {
+    if reading.is_pipe() && !again {
         return Ok((
             Supply::Stream(Stream::start(reading, Some(1))),
             Until::InputEnds,

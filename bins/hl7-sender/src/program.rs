@@ -61,7 +61,7 @@ fn send(cli: &Cli) -> anyhow::Result<Exit> {
         answers: cli.output.verbose > u8::from(cli.load.is_load()),
         progress: each == Each::Nothing && !cli.output.quiet,
     };
-    let streamed = reading.is_standard_input();
+    let streamed = reading.is_pipe();
     let plan = prepare::plan(cli, reading)?;
     let mut outcome = runtime()?.block_on(async {
         let abort = CancellationToken::new();

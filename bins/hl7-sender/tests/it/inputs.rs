@@ -200,9 +200,13 @@ fn a_reader_that_goes_away_is_no_error() {
 
 /// The sender, reading from a pipe that stays open.
 fn piped(port: u16, more: &[&str]) -> std::process::Child {
+    reading("-", port, more)
+}
+
+fn reading(input: &str, port: u16, more: &[&str]) -> std::process::Child {
     use std::process::{Command, Stdio};
     let mut command = Command::new(sender().get_program());
-    command.args(["--host", "127.0.0.1", "--input", "-", "--port"]);
+    command.args(["--host", "127.0.0.1", "--input", input, "--port"]);
     command
         .arg(port.to_string())
         .args(more)
@@ -235,6 +239,23 @@ fn from_a_pipe_messages_go_out_as_they_come() {
         let out = String::from_utf8(output.stdout).unwrap();
         assert_eq!(out, "Sending complete. Successfully sent 2/2 messages.\n");
     }
+}
+
+/// As `--input <(program)` in a shell.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_may_have_a_name() {
+    use std::io::Write as _;
+    let peer = Peer::new(&[Act::Code("AA")]);
+    let mut child = reading("/dev/stdin", peer.port, &[]);
+    let mut stdin = child.stdin.take().unwrap();
+    let cr = message(1).replace('\n', "\r");
+    stdin
+        .write_all(format!("\x0B{cr}\x1C\r").as_bytes())
+        .unwrap();
+    assert_eq!(peer.next().frame, cr.into_bytes());
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
