@@ -83,6 +83,7 @@ pub(crate) struct Reading {
     pub(crate) files: Vec<PathBuf>,
     edits: Vec<Edit>,
     check: Check,
+    held_max: u64,
 }
 
 /// What was found.
@@ -101,7 +102,14 @@ impl Reading {
             files: expand(paths)?,
             edits,
             check,
+            held_max: HELD_MAX,
         })
+    }
+
+    /// The same, holding no more than this.
+    #[cfg(test)]
+    pub(crate) fn holding(self, held_max: u64) -> Self {
+        Self { held_max, ..self }
     }
 
     /// Standard input or another pipe, and nothing else: it can be read once, and may have no end.
@@ -114,7 +122,7 @@ impl Reading {
     pub(crate) fn is_large(&self) -> bool {
         let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |data| data.len());
         let all_are_files = self.files.iter().all(|path| path.is_file());
-        all_are_files && self.files.iter().map(size).sum::<u64>() > HELD_MAX
+        all_are_files && self.files.iter().map(size).sum::<u64>() > self.held_max
     }
 
     /// Reads every input to its end, cuts it into messages, and makes the edits.

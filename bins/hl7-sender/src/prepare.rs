@@ -187,3 +187,76 @@ pub(crate) fn each(cli: &Cli) -> Each {
         (false, false) => Each::Line,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Two files, read under these options where no more than so many bytes are held.
+    fn supplied(
+        last: &str,
+        held_max: u64,
+        options: &[&str],
+    ) -> anyhow::Result<(Vec<Vec<u8>>, Until)> {
+        let directory = TempDir::new()?;
+        let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        std::fs::write(path("1.hl7"), "MSH|^~\\&|A|||||||1\r\nPID|1\r\n")?;
+        std::fs::write(path("2.hl7"), format!("MSH|^~\\&|A|||||||2\n\n{last}\n"))?;
+        let (one, two) = (path("1.hl7"), path("2.hl7"));
+        let arguments = [&["hl7-sender", "--quiet", "--input", &one, &two], options].concat();
+        let cli = Cli::try_parse_from(arguments)?;
+        let (supply, until) = supply(&cli, reading(&cli)?.holding(held_max))?;
+        let mut found = Vec::new();
+        match supply {
+            Supply::Held(messages) => found.extend(messages.iter().map(|m| m.bytes.to_vec())),
+            Supply::Stream(stream) => {
+                let next = async {
+                    // Without an end in sight, a few rounds will do.
+                    while found.len() < 12
+                        && let Some((_, message)) = stream.next(|| 0).await
+                    {
+                        found.push(message.bytes.to_vec());
+                    }
+                };
+                tokio::runtime::Builder::new_current_thread()
+                    .build()?
+                    .block_on(next);
+            }
+        }
+        Ok((found, until))
+    }
+
+    #[test]
+    fn what_is_not_held_is_read_again_for_each_round() {
+        let last = "MSH|^~\\&|B|||||||3\nPID|3";
+        let (held, until) = supplied(last, 1 << 20, &["--repeat", "2"]).unwrap();
+        assert_eq!(held.len(), 3);
+        assert!(matches!(until, Until::Count(6)));
+        let (streamed, until) = supplied(last, 10, &["--repeat", "2"]).unwrap();
+        assert_eq!(streamed, [held.clone(), held.clone()].concat());
+        assert!(matches!(until, Until::Count(6)));
+        let (streamed, until) = supplied(last, 10, &["--duration", "1h"]).unwrap();
+        assert_eq!(streamed, vec![held; 4].concat());
+        assert!(matches!(until, Until::Elapsed(_)));
+    }
+
+    #[test]
+    fn files_are_checked_to_their_end_first_whether_they_are_held_or_not() {
+        for held_max in [10, 1 << 20] {
+            let error = supplied("MSH|^~\\&|B", held_max, &[])
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("2.hl7") && error.contains("MSH-10"),
+                "{error}"
+            );
+        }
+        let error = supplied("", 10, &["--set", "OBR-2=1"])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("no message has this OBR segment"), "{error}");
+    }
+}
