@@ -240,10 +240,10 @@ fn convert(
         Err(StoreError::InUse) => bail!("{} is in use: stop the broker first", opening()),
         converted => converted.with_context(&opening)?,
     };
-    eprintln!(
-        "{} rows were {done}; every row of the database was checked.",
-        converted.rows
-    );
+    match converted.rows {
+        0 => eprintln!("All rows were {done} already."),
+        rows => eprintln!("{rows} rows were {done}; every row of the database was checked."),
+    }
     Ok(())
 }
 

@@ -189,7 +189,7 @@ static ACTION: LazyLock<String> = LazyLock::new(|| {
 static INSERT_ACTION: LazyLock<String> = LazyLock::new(|| ACTIONS.insert(None));
 
 static WAITING: LazyLock<String> = LazyLock::new(|| {
-    let columns = OUTBOX.select("");
+    let columns = OUTBOX.stored("");
     format!("SELECT {columns} FROM outbox WHERE message_id = ?1")
 });
 

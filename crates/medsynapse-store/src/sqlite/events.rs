@@ -30,7 +30,7 @@ pub(super) fn after(
 fn messages(connection: &Connection, first: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
     let sql = format!(
         "SELECT {} FROM messages WHERE id >= ?1 ORDER BY id LIMIT ?2 + 1",
-        MESSAGES.select("")
+        MESSAGES.stored("")
     );
     let mut statement = connection.prepare_cached(&sql)?;
     gather(statement.query_map(params![first, limit], |row| {
@@ -54,7 +54,7 @@ fn messages(connection: &Connection, first: i64, limit: u32) -> Result<Vec<Event
 fn actions(connection: &Connection, first: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
     let sql = format!(
         "SELECT {} FROM actions WHERE id >= ?1 AND events <> '[]' ORDER BY id LIMIT ?2 + 1",
-        ACTIONS.select("")
+        ACTIONS.stored("")
     );
     let mut statement = connection.prepare_cached(&sql)?;
     gather(statement.query_map(params![first, limit], |row| {
@@ -75,8 +75,8 @@ fn deliveries(connection: &Connection, first: i64, limit: u32) -> Result<Vec<Eve
     let sql = format!(
         "SELECT {}, {} FROM deliveries d LEFT JOIN outbox o ON o.message_id = d.message_id \
          WHERE d.id >= ?1 AND d.outcome <> 'failed' ORDER BY d.id LIMIT ?2 + 1",
-        DELIVERIES.select("d."),
-        OUTBOX.select("o.")
+        DELIVERIES.stored("d."),
+        OUTBOX.stored("o.")
     );
     let mut statement = connection.prepare_cached(&sql)?;
     gather(statement.query_map(params![first, limit], |row| {
@@ -103,7 +103,7 @@ fn gather(
 /// The id of the last event.
 pub(super) fn last(connection: &Connection) -> Result<i64, StoreError> {
     let last = |table: &Sealed| -> Result<Option<i64>, StoreError> {
-        let (columns, name) = (table.select(""), table.name);
+        let (columns, name) = (table.stored(""), table.name);
         let sql = format!("SELECT {columns} FROM {name} ORDER BY id DESC LIMIT 1");
         let id = |row: &Row<'_>| {
             table.check(row, 0)?;

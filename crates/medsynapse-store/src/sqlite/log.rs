@@ -1,7 +1,7 @@
 //! [`Log`]: what came in, what was done and what was delivered, in order, from one snapshot.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use medsynapse::AccessionNumber;
@@ -16,6 +16,23 @@ use crate::error::StoreError;
 use crate::record::{Transport, digest};
 use crate::vault::{Keys, Vault};
 use crate::work::{Delivery, DeliveryOutcome};
+
+static MESSAGE: LazyLock<String> = LazyLock::new(|| {
+    let columns = MESSAGES.select("");
+    format!("SELECT {columns}, {RAW} FROM messages WHERE id = ?1")
+});
+
+static SENT: LazyLock<String> = LazyLock::new(|| format!("{} AND direction = 'out'", *MESSAGE));
+
+static ACTION: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT {} FROM actions WHERE id = ?1", ACTIONS.select("")));
+
+static DELIVERY: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {} FROM deliveries WHERE id = ?1",
+        DELIVERIES.select("")
+    )
+});
 
 /// The log of a data directory as it is when it is opened; a server may use the directory.
 #[derive(Debug)]
@@ -135,10 +152,7 @@ impl Log {
     fn message(&self, id: i64) -> Result<LoggedMessage, StoreError> {
         let (message, kept) = self
             .connection
-            .prepare_cached(&format!(
-                "SELECT {}, {RAW} FROM messages WHERE id = ?1",
-                MESSAGES.select("")
-            ))?
+            .prepare_cached(&MESSAGE)?
             .query_row([id], |row| {
                 MESSAGES.check(row, 0)?;
                 let message = LoggedMessage {
@@ -162,10 +176,7 @@ impl Log {
     fn action(&self, id: i64) -> Result<LoggedAction, StoreError> {
         let mut action = self
             .connection
-            .prepare_cached(&format!(
-                "SELECT {} FROM actions WHERE id = ?1",
-                ACTIONS.select("")
-            ))?
+            .prepare_cached(&ACTION)?
             .query_row([id], |row| {
                 ACTIONS.check(row, 0)?;
                 Ok(LoggedAction {
@@ -177,11 +188,7 @@ impl Log {
                 })
             })?;
         // What an action sends stands right behind it.
-        let sql = format!(
-            "SELECT {}, {RAW} FROM messages WHERE id = ?1 AND direction = 'out'",
-            MESSAGES.select("")
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut statement = self.connection.prepare_cached(&SENT)?;
         for id in id + 1.. {
             let sent: Option<(String, Vec<u8>, Vec<u8>)> = statement
                 .query_row([id], |row| {
@@ -203,10 +210,7 @@ impl Log {
     fn delivery(&self, id: i64) -> Result<Delivery, StoreError> {
         Ok(self
             .connection
-            .prepare_cached(&format!(
-                "SELECT {} FROM deliveries WHERE id = ?1",
-                DELIVERIES.select("")
-            ))?
+            .prepare_cached(&DELIVERY)?
             .query_row([id], |row| {
                 DELIVERIES.check(row, 0)?;
                 Ok(Delivery {

@@ -167,7 +167,7 @@ pub(super) fn history(
         .collect::<Result<_, _>>()?;
     let sql = format!(
         "SELECT {} FROM actions WHERE accession_number = ?1 ORDER BY id LIMIT ?2",
-        ACTIONS.select("")
+        ACTIONS.stored("")
     );
     MESSAGES.in_order(&messages, |message| message.id, |message| message.id)?;
     let mut statement = connection.prepare_cached(&sql)?;

@@ -18,10 +18,11 @@ use crate::work::DeliveryOutcome;
 
 static NEXT: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT {}, iif(plain(), m.raw, opened_body(m.id, m.raw)) FROM outbox o LEFT JOIN messages m ON m.id = o.message_id \
+        "SELECT {}, iif(plain(), m.raw, opened_body(m.id, m.raw)), {} FROM outbox o LEFT JOIN messages m ON m.id = o.message_id \
          WHERE o.message_id = (SELECT message_id FROM outbox \
          WHERE destination = ?1 AND state = 'queued' ORDER BY position LIMIT 1)",
-        *COLUMNS
+        *COLUMNS,
+        MESSAGES.column("m.", "digest")
     )
 });
 
@@ -50,7 +51,7 @@ const TRIES_MAX: u32 = 1_000;
 /// The columns of an entry and of its message, for [`item`]; a message that is not there is one
 /// that is damaged.
 static COLUMNS: LazyLock<String> =
-    LazyLock::new(|| format!("{}, {}", OUTBOX.select("o."), MESSAGES.select("m.")));
+    LazyLock::new(|| format!("{}, {}", OUTBOX.select("o."), MESSAGES.stored("m.")));
 
 fn item(row: &Row<'_>) -> rusqlite::Result<OutboxItem> {
     let message = OUTBOX.width();
@@ -178,7 +179,7 @@ pub(super) fn next_outgoing(
                 tries: item.tries,
                 raw: row.get(message + MESSAGES.width())?,
             };
-            Ok((next, row.get::<_, Vec<u8>>(message + 21)?))
+            Ok((next, row.get::<_, Vec<u8>>(message + MESSAGES.width() + 1)?))
         })
         .optional()?;
     let Some((next, kept)) = found else {

@@ -17,7 +17,7 @@ use crate::record::{OrderRecord, ReportRecord};
 use crate::vault::Vault;
 
 static TOMBSTONE: LazyLock<String> = LazyLock::new(|| {
-    let columns = CANCELLED.select("");
+    let columns = CANCELLED.stored("");
     format!("SELECT {columns} FROM cancelled_orders WHERE accession_number = ?1")
 });
 
@@ -64,6 +64,17 @@ static BY_PATIENT: LazyLock<String> = LazyLock::new(|| {
 });
 
 static UPSERT: LazyLock<String> = LazyLock::new(|| ORDERS.upsert("accession_number"));
+
+static REPORT: LazyLock<String> = LazyLock::new(|| {
+    let columns = REPORTS.select("");
+    format!(
+        "SELECT {columns} FROM reports WHERE accession_number = ?1 ORDER BY version DESC LIMIT ?2"
+    )
+});
+
+static INSERT_REPORT: LazyLock<String> = LazyLock::new(|| REPORTS.insert(None));
+
+static PUT_CANCELLED: LazyLock<String> = LazyLock::new(|| CANCELLED.upsert("accession_number"));
 
 /// An attribute as it is bound.
 struct Text<'a>(Option<&'a str>);
@@ -231,7 +242,7 @@ pub(super) fn put_report(
         entry.id,
         report.accession_number.as_str(),
     ];
-    Ok(REPORTS.put(connection, vault, &REPORTS.insert(None), values, None)?)
+    Ok(REPORTS.put(connection, vault, &INSERT_REPORT, values, None)?)
 }
 
 /// The order goes; what has to stay of it stays.
@@ -253,8 +264,7 @@ pub(super) fn delete_order(
         record.created_by,
         entry.id,
     ];
-    let upsert = CANCELLED.upsert("accession_number");
-    CANCELLED.put(connection, vault, &upsert, values, None)?;
+    CANCELLED.put(connection, vault, &PUT_CANCELLED, values, None)?;
     connection
         .prepare_cached("DELETE FROM orders WHERE accession_number = ?1")?
         .execute([accession_number])?;
@@ -281,11 +291,7 @@ pub(super) fn reports(
     accession_number: &AccessionNumber,
     limit: u32,
 ) -> Result<Vec<ReportRecord>, StoreError> {
-    let sql = format!(
-        "SELECT {} FROM reports WHERE accession_number = ?1 ORDER BY version DESC LIMIT ?2",
-        REPORTS.select("")
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = connection.prepare_cached(&REPORT)?;
     let rows = statement.query_map(params![accession_number.as_str(), limit], |row| {
         REPORTS.check(row, 0)?;
         let right = row.get_ref(13)?.as_str()? == accession_number.as_str();

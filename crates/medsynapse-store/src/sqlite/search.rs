@@ -221,7 +221,7 @@ fn first_at(
 ) -> Result<i64, StoreError> {
     let sql = format!(
         "SELECT {} FROM messages WHERE id >= ?1 ORDER BY id LIMIT 1",
-        *SUMMARY
+        MESSAGES.stored("")
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let (mut low, mut high) = (oldest, newest.saturating_add(1));
