@@ -9,6 +9,8 @@ use medsynapse_worklist::live::Live;
 use medsynapse_worklist::scp::ScpConfig;
 use tokio::sync::{Semaphore, watch};
 
+use crate::tempo::Tempo;
+
 /// What the pages are set up with.
 #[derive(Clone)]
 pub struct WebApp {
@@ -97,6 +99,7 @@ impl Default for WebLimits {
 pub(crate) struct Shared {
     pub(crate) app: WebApp,
     pub(crate) listeners: Arc<Semaphore>,
+    pub(crate) tempo: Tempo,
 }
 
 /// What every page shows around its content.

@@ -97,8 +97,8 @@ pub(crate) fn happened(history: &OrderHistory, clock: &dyn Clock) -> Vec<Happene
     all.into_iter().map(|(_, _, happened)| happened).collect()
 }
 
-/// Ordered, performed, reported, delivered: what is known of each.
-pub(crate) fn stops(history: &OrderHistory) -> Vec<Stop> {
+/// Ordered, seen by a modality, performed, reported, delivered: what is known of each.
+pub(crate) fn stops(history: &OrderHistory, seen: Option<DateTime<Utc>>) -> Vec<Stop> {
     let done = |kinds: &[&str]| {
         let mut actions = history
             .actions
@@ -130,11 +130,15 @@ pub(crate) fn stops(history: &OrderHistory) -> Vec<Stop> {
             at: ordered,
         },
         Stop {
+            name: "seen",
+            at: seen,
+        },
+        Stop {
             name: "started",
             at: done(&["started", "procedure-started"]),
         },
         Stop {
-            name: "completed",
+            name: "performed",
             at: completed,
         },
         Stop {

@@ -37,6 +37,7 @@ mod router;
 mod search;
 mod send;
 mod template;
+mod tempo;
 mod text;
 mod tools_api;
 mod tree;

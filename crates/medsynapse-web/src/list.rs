@@ -15,6 +15,7 @@ use crate::badge::Badge;
 use crate::error_page::{render, unavailable};
 use crate::reading::read;
 use crate::search::{Found, Parameters, Search};
+use crate::tempo::Sparkline;
 use crate::wall::{Wall, grouped};
 use crate::words::{self, Words};
 
@@ -29,10 +30,13 @@ struct ListPage {
     narrows: bool,
     rows: Vec<Row>,
     chips: Vec<Chip>,
+    sparkline: Option<Sparkline>,
     /// `1–50 of 1,204`
     range: String,
     total: u64,
     everything: u64,
+    /// Whether somebody is told of studies.
+    destinations: bool,
     taken_for: Option<&'static str>,
     also: Vec<Also>,
     /// Why nothing was looked for.
@@ -112,7 +116,9 @@ pub(crate) async fn list(
     let search = Search::from(parameters.map(|Query(given)| given).unwrap_or_default());
     let rows = shared.app.limits.page_rows;
     let (asked, clock) = (search.clone(), Arc::clone(&shared.app.clock));
+    let with = Arc::clone(&shared);
     let found = read(shared.app.broker.store(), move |store| {
+        with.tempo.count(store, clock.now())?;
         asked.find(store, rows, clock.as_ref())
     })
     .await;
@@ -188,8 +194,10 @@ fn page(shared: &Shared, search: Search, found: Found) -> ListPage {
         frame: Frame::of(&shared.app),
         narrows: search.narrows(),
         chips: chips(&search, &found.types),
+        sparkline: shared.tempo.sparkline(clock),
         range,
         total,
+        destinations: !shared.app.broker.destinations().is_empty(),
         everything: found.types.iter().map(|(_, count)| count).sum(),
         taken_for: found.by.map(super::search::By::words),
         also: also.collect(),

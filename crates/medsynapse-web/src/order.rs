@@ -15,6 +15,7 @@ use medsynapse_store::{
     Store, StoreError,
 };
 
+use medsynapse_worklist::live::Seen;
 use serde::Deserialize;
 
 use crate::act;
@@ -43,9 +44,17 @@ struct OrderPage {
     messages: Vec<i64>,
     happened: Vec<Happened>,
     picture: String,
+    seen: Option<SeenView>,
     said: Option<(&'static str, &'static str)>,
     steps: Vec<(&'static str, &'static str)>,
     patient_address: String,
+}
+
+/// When a modality had it on its worklist.
+struct SeenView {
+    by: String,
+    first: Wall,
+    last: Wall,
 }
 
 struct OrderView {
@@ -106,7 +115,17 @@ pub(crate) async fn order(
         Some(found) => {
             let clock = shared.app.clock.as_ref();
             let mapping = shared.app.broker.profile().mapping;
-            let mut page = page(Frame::of(&shared.app), &accession, found, mapping, clock);
+            let live = shared.app.modalities.as_ref().map(|served| &served.live);
+            let seen = live.and_then(|live| live.seen(accession.as_str()));
+            let seen = seen.as_ref();
+            let mut page = page(
+                Frame::of(&shared.app),
+                &accession,
+                found,
+                mapping,
+                clock,
+                seen,
+            );
             page.said = after
                 .ok()
                 .and_then(|Query(after)| act::said(&after.outcome));
@@ -136,6 +155,7 @@ fn page(
     found: Found,
     mapping: Mapping,
     clock: &dyn Clock,
+    seen: Option<&Seen>,
 ) -> OrderPage {
     let shown = u64::try_from(found.messages.items.len()).unwrap_or_default();
     let more = found.messages.total.saturating_sub(shown);
@@ -175,7 +195,15 @@ fn page(
             .map(|message| message.id)
             .collect(),
         happened: happened(&found.history, clock),
-        picture: picture(&stops(&found.history), clock),
+        picture: picture(
+            &stops(&found.history, seen.map(|seen| seen.first_at)),
+            clock,
+        ),
+        seen: seen.map(|seen| SeenView {
+            by: seen.by.clone(),
+            first: Wall::of(seen.first_at, clock),
+            last: Wall::of(seen.last_at, clock),
+        }),
         said: None,
         steps,
         patient_address,

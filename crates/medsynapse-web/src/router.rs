@@ -10,12 +10,13 @@ use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::{Shared, WebApp};
+use crate::tempo::{self, Tempo};
 use crate::{
     act, assets, check, conformance, connections, convert, detail, docs, error_page, events,
     generate, headers, list, login, order, orders, outbox, patient, send, tools_api, worklist,
 };
 
-/// The pages.
+/// The pages. Inside of a runtime they count messages while nobody looks.
 pub fn router(app: WebApp) -> Router {
     let hosts = Arc::new(app.hosts.clone());
     let log = MessageLog {
@@ -24,6 +25,14 @@ pub fn router(app: WebApp) -> Router {
         page_entries_max: app.limits.api_entries_max,
     };
     let listeners = Arc::new(Semaphore::new(app.limits.listeners_max));
+    let shared = Arc::new(Shared {
+        app,
+        listeners,
+        tempo: Tempo::default(),
+    });
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(tempo::keep(Arc::clone(&shared)));
+    }
     Router::new()
         .route("/", get(list::list))
         .route("/messages/{id}", get(detail::detail))
@@ -52,7 +61,7 @@ pub fn router(app: WebApp) -> Router {
         .route("/events", get(events::events))
         .route("/assets/{name}", get(assets::asset))
         .fallback(error_page::not_found)
-        .with_state(Arc::new(Shared { app, listeners }))
+        .with_state(shared)
         .merge(log.router(MessageLogPaths::WEB))
         .layer(from_fn_with_state(hosts, check_host))
         .layer(CatchPanicLayer::custom(error_page::panicked))

@@ -185,3 +185,37 @@ async fn filtered_messages_go_on_page_by_page() {
     }
     assert_eq!(seen, ["5", "4", "3", "2", "1"]);
 }
+
+#[tokio::test]
+async fn an_empty_list_shows_the_first_steps() {
+    let bed = Bed::new().await;
+    let page = bed.get("/").await;
+    for link in [
+        "/generate?type=all&amp;count=3",
+        "/worklist",
+        "/orders",
+        "/outbox",
+        "/docs/guide/web",
+    ] {
+        assert!(page.body.contains(&format!("href=\"{link}\"")), "{link}");
+    }
+    assert!(!page.body.contains("class=\"spark\""));
+}
+
+#[tokio::test]
+async fn messages_a_minute_are_drawn_and_said() {
+    let bed = Bed::new().await;
+    for n in 1..=3 {
+        bed.send(&order(n)).await;
+    }
+    let page = bed.get("/").await;
+    let said =
+        "aria-label=\"Messages a minute: 3 in this one, 3 in the last hour, most at 13:14: 3\"";
+    assert!(page.body.contains(said), "{}", page.body);
+    bed.send(&order(4)).await;
+    let page = bed.get("/").await;
+    assert!(
+        page.body
+            .contains("Messages a minute: 4 in this one, 4 in the last hour")
+    );
+}

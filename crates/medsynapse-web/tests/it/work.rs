@@ -1,7 +1,12 @@
 //! Orders, patients and the outbox: what is shown, and what a person can do.
 
+use std::sync::Arc;
+
 use chrono::DateTime;
 use medsynapse_store::{Delivery, DeliveryOutcome};
+
+use medsynapse_worklist::live::LiveDepartment;
+use medsynapse_worklist::scp::{Department as _, Occurrence};
 
 use crate::bed::{Bed, order, report};
 
@@ -168,4 +173,38 @@ async fn a_patient_has_orders_changes_and_merges() {
         "{new}"
     );
     assert_eq!(bed.get("/patients/NOBODY").await.status, 404);
+}
+
+#[tokio::test]
+async fn the_life_of_an_order_is_drawn_from_end_to_end() {
+    let bed = Bed::new().await;
+    bed.send(&order(1)).await;
+    let life = async || {
+        let page = bed.get("/orders/ACC1").await.body;
+        let at = page.find("class=\"life\"").unwrap();
+        let label = page[at..].split("aria-label=\"").nth(1).unwrap();
+        label.split('"').next().unwrap().to_owned()
+    };
+    assert_eq!(
+        life().await,
+        "ordered 13:14:16, not seen, not started, not performed, not reported, not delivered"
+    );
+    LiveDepartment(Arc::clone(&bed.live)).heard(Occurrence::Query {
+        calling: "CT1".into(),
+        keys: Vec::new(),
+        items: vec!["ACC1".into()],
+        status: 0,
+    });
+    let text = bed.get("/orders/ACC1").await.text();
+    assert!(
+        text.contains("CT1 was the first to have it on its worklist"),
+        "{text}"
+    );
+    step(&bed, "ACC1", "step=completed").await;
+    step(&bed, "ACC1", "step=final&text=Normal&format=TX").await;
+    assert_eq!(
+        life().await,
+        "ordered 13:14:16, seen 13:14:16, not started, performed 13:14:16, reported 13:14:16, not \
+         delivered"
+    );
 }
