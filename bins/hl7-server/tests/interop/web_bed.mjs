@@ -23,7 +23,7 @@ const end = (program) => new Promise((done) => {
 });
 
 /** Starts a broker on free ports; `ports` comes once it listens. */
-export async function broker({ demo = 0, config = "", web = "127.0.0.1:0", key } = {}) {
+export async function broker({ demo, config = "", web = "127.0.0.1:0", key } = {}) {
   const directory = mkdtempSync(join(tmpdir(), "interop-web-"));
   const file = join(directory, "config.toml");
   writeFileSync(file, config);
@@ -31,7 +31,7 @@ export async function broker({ demo = 0, config = "", web = "127.0.0.1:0", key }
   const program = spawn(process.env.HL7_SERVER, [
     "--config", file, "--data-dir", join(directory, "data"), "--quiet", "--print-ports",
     "--mllp", free, "--rest", free, "--web", web, "--dicom", free,
-    ...(demo ? ["--demo", String(demo)] : []),
+    ...(demo === undefined ? [] : ["--demo", String(demo)]),
   ], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...(key ? { API_KEY: key } : {}) } });
   let log = "";
   program.stderr.on("data", (text) => { log = (log + text).slice(-4000); });
@@ -56,7 +56,7 @@ export function send(address, messages) {
     });
     let got = "";
     socket.setEncoding("latin1");
-    socket.setTimeout(10_000, () => { socket.destroy(); failed(new Error("no answer")); });
+    socket.setTimeout(60_000, () => { socket.destroy(); failed(new Error("no answer")); });
     socket.on("error", failed);
     socket.on("data", (text) => {
       got += text;
@@ -128,7 +128,8 @@ export class Browser {
       this.off.push(url);
       return route.abort();
     });
-    context.setDefaultTimeout(10_000);
+    // A slow machine is no failure.
+    context.setDefaultTimeout(60_000);
     const page = await context.newPage();
     page.on("dialog", (dialog) => { this.wrong.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
     page.on("pageerror", (error) => this.wrong.push(`error: ${error.message}`));
