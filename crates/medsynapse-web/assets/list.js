@@ -11,6 +11,8 @@ const pause = document.getElementById("pause");
 const PAUSE_MS = 700;
 
 let paused = false;
+/** The message that another one is to be compared with. */
+let picked = "";
 let waiting = 0;
 let looking = false;
 let again = false;
@@ -26,6 +28,7 @@ function show() {
   if (paused) state.textContent = news || "Paused";
   else if (!firstPage()) state.textContent = news || "Live";
   else state.textContent = source && source.readyState === EventSource.OPEN ? "Live" : "Connecting…";
+  if (picked) state.textContent = `Comparing message ${picked}: choose another, press c`;
 }
 
 /** Takes the list from the server again and puts it in place, focus and all. */
@@ -55,6 +58,7 @@ function replace(fresh) {
   list.replaceChildren(...fresh.childNodes);
   if (focused) list.querySelector(`tr[data-id="${CSS.escape(focused)}"] a`)?.focus();
   waiting = 0;
+  mark();
   show();
 }
 
@@ -93,7 +97,27 @@ answer.form.addEventListener("submit", () => { answer.disabled = answer.value ==
 addEventListener("pageshow", () => { answer.disabled = false; });
 answer.addEventListener("change", (event) => event.target.form.requestSubmit());
 
+const focusedRow = () => document.activeElement?.closest?.("tr[data-id]");
+
+function pick() {
+  const id = focusedRow()?.dataset.id;
+  if (!id) return;
+  if (picked && picked !== id) {
+    location.assign(`/messages/${picked}?with=${id}#differences`);
+    return;
+  }
+  picked = picked === id ? "" : id;
+  mark();
+  show();
+}
+
+function mark() {
+  for (const row of list.querySelectorAll("tr[data-id]")) row.classList.toggle("current", row.dataset.id === picked);
+}
+
 onKey({
+  c: pick,
+  r: () => { const id = focusedRow()?.dataset.id; if (id) location.assign(`/send?from=${id}&fresh=true`); },
   "/": () => document.getElementById("q").select(),
   l: () => setPaused(!paused),
 });

@@ -12,8 +12,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::app::{Shared, WebApp};
 use crate::tempo::{self, Tempo};
 use crate::{
-    act, assets, check, conformance, connections, convert, detail, docs, error_page, events,
-    generate, headers, list, login, order, orders, outbox, patient, send, tools_api, worklist,
+    act, assets, board, check, conformance, connections, convert, detail, docs, error_page, events,
+    generate, headers, list, login, order, orders, outbox, patient, patients, send, tools_api,
+    worklist,
 };
 
 /// The pages. Inside of a runtime they count messages while nobody looks.
@@ -38,6 +39,8 @@ pub fn router(app: WebApp) -> Router {
         .route("/messages/{id}", get(detail::detail))
         .route("/orders/{accession}", get(order::order))
         .route("/orders", get(orders::orders))
+        .route("/orders/board", get(board::board))
+        .route("/patients", get(patients::patients))
         .route("/orders/{accession}/step", post(act::step))
         .route("/patients/{id}", get(patient::patient))
         .route("/worklist", get(worklist::worklist))

@@ -44,11 +44,12 @@ retry_max_secs = 600
   screens = [
     ["messages", "/"], ["search", "/?q=acc:WEBACC1"], ["nothing-found", "/?q=NOBODY"],
     ["inspector", `/messages/${odd}`], ["inspector-place", "/messages/61#at-OBR-21"],
-    ["compare", "/messages/61?with=62"], ["words", "/?q=type:ORM ack:AA after:today"], ["orders", "/orders"], ["order", "/orders/WEBACC3"],
+    ["compare", "/messages/61?with=62"], ["words", "/?q=type:ORM ack:AA after:today"], ["orders", "/orders"],
+    ["board", "/orders/board"], ["patients", "/patients"], ["order", "/orders/WEBACC3"],
     ["patient", patient], ["worklist", "/worklist?aet=CT1&order=WEBACC1"],
     ["outbox", "/outbox"], ["outbox-message", waiting], ["connections", "/connections"], ["send", "/send"],
     ["send-template", "/send?template=order"],
-    ["docs", "/docs"], ["docs-page", "/docs/guide/web"], ["docs-table", "/docs/reference/rest"],
+    ["docs", "/docs"], ["docs-page", "/docs/guide/web"], ["docs-table", "/docs/reference/outgoing"],
     ["conformance", "/docs/conformance"],
     ["generate", "/generate?type=orm&count=3&seed=1"], ["convert", "/convert"],
     ["no-such-page", "/nowhere"],
@@ -237,6 +238,18 @@ test("the keys are shown, and what tells who a patient is can be blurred", async
 
 test("comparing two messages and sending one again, by keyboard alone", async () => {
   const page = await browser.window();
+  // From the list: one, another, and what differs.
+  await page.goto("/?q=type:ORM");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("c");
+  await page.locator("#live-state", { hasText: "Comparing message" }).waitFor();
+  await page.keyboard.press("ArrowDown");
+  await pressAway(page, "c");
+  assert.match(await page.locator("#differences").innerText(), /values differ/);
+  await page.goto("/?q=WEBACC1");
+  await page.keyboard.press("ArrowDown");
+  await pressAway(page, "r");
+  assert.match(page.url(), /\/send\?from=\d+&fresh=true/);
   await page.goto("/messages/61");
   await tabTo(page, "#with");
   await page.keyboard.type("62");
@@ -365,6 +378,7 @@ test("nothing that a message or an address says becomes markup", async () => {
       `/?q=${asked}&type=${asked}&ack=${asked}&page=${asked}`,
       `/orders?q=${asked}&state=${asked}&modality=${asked}&aet=${asked}&before=${asked}`,
       `/worklist?aet=${asked}&modality=${asked}&from=${asked}&to=${asked}&calling=${asked}&order=${asked}`,
+      `/patients?q=${asked}&after=${asked}&merged=${asked}`, "/orders/board", "/patients",
       `/send?template=${asked}&from=${asked}`, `/docs/${asked}`,
       `/outbox?state=${asked}&destination=${asked}&before=${asked}`,
       `/generate?type=${asked}&count=${asked}&scenario=${asked}&profile=${asked}&seed=${asked}&at=${asked}`,

@@ -1,12 +1,24 @@
 // What somebody does who comes to the pages for the first time, and the tools of every day, by
 // keyboard alone. Run by .ci/interop-web.
 import assert from "node:assert/strict";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Browser, broker, order, pressAway, send, tabTo, violations } from "./web_bed.mjs";
 
 let server;
 let browser;
+
+/** No violation, and a picture, in both themes; the page is light again afterwards. */
+async function judged(page, name) {
+  for (const theme of ["dark", "light"]) {
+    await page.emulateMedia({ colorScheme: theme });
+    assert.deepEqual(await violations(page), [], `${name}, ${theme}`);
+    const file = join(process.env.SCREENSHOTS, `${name}-${theme}.png`);
+    await page.screenshot({ path: file, animations: "disabled" });
+    assert.ok(statSync(file).size > 5000, `${file} is empty`);
+  }
+}
 
 before(async () => {
   server = await broker({ demo: 0 });
@@ -19,13 +31,9 @@ after(async () => {
 });
 
 test("somebody who has never seen HL7 comes from nothing to the report in the outbox", async () => {
-  const page = await browser.window();
+  const page = await browser.window({ viewport: { width: 1040, height: 740 } });
   await page.goto("/");
-  for (const theme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme: theme });
-    assert.deepEqual(await violations(page), [], `first steps, ${theme}`);
-    await page.screenshot({ path: join(process.env.SCREENSHOTS, `first-steps-${theme}.png`), animations: "disabled" });
-  }
+  await judged(page, "first-steps");
   // 1. Generate a story and send it, while another window watches.
   const watching = await browser.window();
   await watching.goto("/");
@@ -102,7 +110,7 @@ test("bytes, tree and meaning keep in step, by keyboard alone", async () => {
   assert.ok(await page.evaluate(() => document.activeElement.matches("#panes .lines")));
   await page.keyboard.press("End");
   assert.match(await here(), /OBR-36[^]*Scheduled Procedure Step Start Date Time[^]*\(0040,0002\)/);
-  assert.deepEqual(await violations(page), []);
+  await judged(page, "three-panes");
   // The place is in the address.
   await page.reload();
   assert.match(await here(), /OBR-36/);
@@ -116,7 +124,7 @@ test("bytes, tree and meaning keep in step, by keyboard alone", async () => {
 });
 
 test("a message from a template is sent wrong on purpose, by keyboard alone", async () => {
-  const page = await browser.window();
+  const page = await browser.window({ viewport: { width: 1040, height: 620 } });
   await page.goto("/send");
   await tabTo(page, 'a[href="/send?template=report"]');
   await pressAway(page, "Enter");
@@ -129,7 +137,7 @@ test("a message from a template is sent wrong on purpose, by keyboard alone", as
     assert.match(await page.locator("#result").innerText(), said);
   };
   await breaks("Two delimiters", /Sent wrong on purpose: Two delimiters of MSH-2 are the same; AR[^]*AR[^]*connected to/);
-  assert.deepEqual(await violations(page), []);
+  await judged(page, "send-broken");
   await breaks("Half a message", /no answer[^]*and hung up/);
   await breaks("Report without text", /Report without text; AR[^]*AR[^]*Missing OBX-5/);
   await page.context().close();

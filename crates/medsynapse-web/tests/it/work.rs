@@ -208,3 +208,42 @@ async fn the_life_of_an_order_is_drawn_from_end_to_end() {
          delivered"
     );
 }
+
+#[tokio::test]
+async fn orders_stand_on_a_board_and_patients_in_a_list() {
+    let bed = Bed::new().await;
+    for n in 1..=2 {
+        bed.send(&order(n)).await;
+    }
+    step(&bed, "ACC2", "step=started").await;
+    let text = bed.get("/orders/board").await.text();
+    assert!(text.contains("Scheduled 1 ACC1"), "{text}");
+    assert!(text.contains("Started 1 ACC2"), "{text}");
+    assert!(text.contains("Completed 0 None."), "{text}");
+    let merge = "MSH|^~\\&|RIS|HOSPITAL|PACS|R|20230614131415||ADT^A40|M4|P|2.3\r\
+                 EVN|A40|20230614131415\rPID|1||PAT1||SMITH^JOHN\rMRG|PAT2\r";
+    bed.send(merge.as_bytes()).await;
+    let page = bed.get("/patients").await;
+    assert!(
+        page.body.contains("href=\"/patients/PAT1\""),
+        "{}",
+        page.body
+    );
+    assert!(!page.body.contains("href=\"/patients/PAT2\""));
+    let page = bed.get("/patients?merged=shown&q=pat2").await;
+    assert!(
+        page.body.contains("href=\"/patients/PAT2\""),
+        "{}",
+        page.body
+    );
+    let none = bed.get("/patients?q=nobody").await.text();
+    assert!(none.contains("Nobody is called so."), "{none}");
+    let page = bed
+        .get("/patients?q=%3Cb%3E&after=%3Cb%3E&merged=%3Cb%3E")
+        .await;
+    assert!(
+        page.status == 200 && !page.body.contains("<b>"),
+        "{}",
+        page.body
+    );
+}
