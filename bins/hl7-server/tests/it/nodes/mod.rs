@@ -1,5 +1,8 @@
 //! Servers on one PostgreSQL: how they are configured, and what they do together.
 
+mod group;
+mod splitter;
+
 use std::time::{Duration, Instant};
 
 use medsynapse_store::testing::Cluster;
