@@ -44,6 +44,21 @@ pub(crate) enum Command {
         /// The file to make; it must not be there yet.
         file: PathBuf,
     },
+    /// Copy the database of a stopped broker to an empty PostgreSQL, and compare both; a copy that
+    /// broke off goes on where it was.
+    #[command(
+        after_help = "Keys of the REST API and the audit trail stay in the data directory of \
+                            the server: copy access.db to those that are to have them."
+    )]
+    Copy {
+        /// The data directory, as sqlite:DIR.
+        #[arg(long, value_name = "sqlite:DIR")]
+        from: String,
+        /// The database, as postgres://USER@HOST:PORT/NAME; the password comes from
+        /// `HL7_DATABASE_PASSWORD`.
+        #[arg(long, value_name = "URL")]
+        to: String,
+    },
     /// The keys of the REST API: add, list, revoke.
     #[command(subcommand)]
     Keys(crate::keys::Keys),

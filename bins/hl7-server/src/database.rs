@@ -2,7 +2,8 @@
 //! this server alone.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -223,6 +224,59 @@ pub(crate) fn opening(config: &Config) -> String {
         "cannot open the data directory {} (--data-dir or data_dir)",
         config.data_dir.display()
     )
+}
+
+/// Copies the database of a data directory to a PostgreSQL, and says what is there.
+///
+/// # Errors
+///
+/// What is wrong with one of them, or that they differ.
+pub(crate) fn copy(config: &Config, options: &Options, from: &str, to: &str) -> Result<()> {
+    let Some(directory) = from.strip_prefix("sqlite:") else {
+        bail!("--from: give sqlite:DIR, the data directory of a broker that is stopped");
+    };
+    let section = DatabaseSection {
+        url: Some(to.into()),
+        ..DatabaseSection::default()
+    };
+    let options = Options {
+        database: None,
+        ..options.clone()
+    };
+    let settings = section.settings(&options).context("--to")?;
+    let settings = settings.context("--to: give postgres://USER@HOST:PORT/NAME")?;
+    let shown = std::io::stderr().is_terminal();
+    let keys = config.encryption.keys.as_ref();
+    let copied = medsynapse_store::copy_to_postgres(
+        Path::new(directory),
+        keys,
+        &settings.options,
+        |table, rows| {
+            if shown {
+                eprint!("\r{table}: {rows} rows          ");
+            }
+        },
+    );
+    if shown {
+        eprintln!();
+    }
+    let copied = match copied {
+        Ok(copied) => copied,
+        Err(StoreError::InUse) => bail!("--from: a broker uses {directory}; stop it first"),
+        Err(error) => return Err(settings.explain(&error)),
+    };
+    for table in &copied {
+        let before = match table.before {
+            0 => String::new(),
+            before => format!(", {before} of them by a copy before"),
+        };
+        eprintln!("{}: {} rows{before}", table.table, table.rows);
+    }
+    eprintln!(
+        "Every row of {directory} is in {}: counts and checksums are the same.",
+        settings.shown
+    );
+    Ok(())
 }
 
 #[cfg(test)]

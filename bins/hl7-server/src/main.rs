@@ -95,6 +95,7 @@ fn main() -> ExitCode {
             Ok(false) => return ExitCode::from(FAILED),
             Err(error) => Err(error),
         },
+        Command::Copy { from, to } => database::copy(&config, &cli.options, &from, &to),
         Command::Keys(command) => keys::run(command, &config.data_dir, SystemClock.now()),
         Command::Audit(command) => audit::run(&command, &config),
         Command::Encryption(command) => encryption::run(&command, &config, SystemClock.now()),

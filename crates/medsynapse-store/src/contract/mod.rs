@@ -237,12 +237,20 @@ fn events_are_read_from_any_place(store: &dyn Store) {
 ///
 /// They differ.
 pub fn alike(one: &dyn Store, two: &dyn Store, seed: u64, batches: usize) {
-    let mut script = Script::new(seed, dawn());
+    alike_from(one, two, Script::new(seed, dawn()), batches);
+}
+
+/// As [`alike`], with two stores that are the same and a script that goes on.
+///
+/// # Panics
+///
+/// They differ.
+pub fn alike_from(one: &dyn Store, two: &dyn Store, mut script: Script, batches: usize) {
     for number in 0..batches {
         let batch = script.batch();
         let (first, second) = (one.apply(&batch), two.apply(&batch));
         for ((work, first), second) in batch.iter().zip(&first).zip(&second) {
-            assert_eq!(plain(first), plain(second), "seed {seed}: {work:?}");
+            assert_eq!(plain(first), plain(second), "{script:?}: {work:?}");
         }
         script.learn(&first);
         if number % 16 == 15 || number + 1 == batches {

@@ -3,6 +3,7 @@
 mod apply;
 mod block;
 mod connect;
+mod copy;
 mod desk;
 mod error;
 mod events;
@@ -42,6 +43,7 @@ use crate::shared::{Heard, Shared};
 use crate::work::{Done, Work};
 use apply::Writer;
 use connect::{Target, reader_session};
+pub use copy::{CopiedTable, copy_to_postgres};
 use listen::Board;
 
 /// How long one who reads waits for a connection.

@@ -83,7 +83,7 @@ pub(super) const LOCK: &str =
 pub(super) const MIGRATION_LOCK: &str = "1212953400, current_schema()::regnamespace::oid::int";
 
 /// `INSERT` of rows whose columns come as arrays.
-fn insert(table: &str, columns: &[(&str, &str)], more: &str) -> String {
+pub(super) fn insert(table: &str, columns: &[(&str, &str)], more: &str) -> String {
     let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
     let arrays: Vec<String> = columns
         .iter()
@@ -139,13 +139,19 @@ pub(super) const MESSAGES: [(&str, &str); 26] = [
     ("raw", "bytea"),
 ];
 
+pub(super) const COUNTS: [(&str, &str); 3] = [
+    ("direction", "text"),
+    ("message_code", "text"),
+    ("messages", "bigint"),
+];
+
 /// The types of the columns of an order behind its attributes.
 const ORDER_TYPES: [&str; 14] = [
     "text", "text", "boolean", "bigint", "text", "text", "bytea", "bytea", "bytea", "bigint",
     "bigint", "bigint", "bigint", "bigint",
 ];
 
-fn order_columns() -> Vec<(&'static str, &'static str)> {
+pub(super) fn order_columns() -> Vec<(&'static str, &'static str)> {
     let attributes = Attribute::ALL.map(|attribute| (attribute.row().column, "text"));
     let tail = ORDER_TAIL.split(", ").zip(ORDER_TYPES);
     attributes.into_iter().chain(tail).collect()
@@ -266,7 +272,6 @@ const KNOWN: &str = "SELECT k.n, m.id, m.ack_code, m.ack_text, m.same \
     AND control_id <> '' AND direction = 'in' LIMIT 1) LIMIT 1) m";
 
 impl Sql {
-    #[expect(clippy::too_many_lines, reason = "one arm a statement")]
     fn text(self) -> String {
         match self {
             Self::Head => "SELECT last_entry, last_order, last_change FROM log_head".into(),
@@ -315,11 +320,7 @@ impl Sql {
                 .into(),
             Self::PutCounts => insert(
                 "message_counts",
-                &[
-                    ("direction", "text"),
-                    ("message_code", "text"),
-                    ("messages", "bigint"),
-                ],
+                &COUNTS,
                 " ON CONFLICT (direction, message_code) \
                  DO UPDATE SET messages = message_counts.messages + excluded.messages",
             ),

@@ -6,6 +6,8 @@ mod checkpoint;
 mod convert;
 mod desk;
 mod events;
+#[cfg(feature = "postgres")]
+mod export;
 mod filter;
 mod hidden;
 mod log;
@@ -48,6 +50,8 @@ use apply::Writer;
 pub use backup::{BackupSummary, backup};
 use checkpoint::Checkpointer;
 pub use convert::{Converted, Encryption, decrypt, encrypt, encryption, rekey};
+#[cfg(feature = "postgres")]
+pub(crate) use export::Export;
 pub use log::{Log, LogEntry, LoggedAction, LoggedMessage};
 use read::Readers;
 pub use rebuild::{Comparison, Difference, Rebuild};

@@ -149,7 +149,7 @@ impl Cluster {
     /// # Errors
     ///
     /// PostgreSQL refuses.
-    pub fn hold_log(&self, url: &str, life: Duration) -> Result<bool, StoreError> {
+    pub fn hold_log(url: &str, life: Duration) -> Result<bool, StoreError> {
         PostgresOptions::new(url, "stopped").hold_log(life)
     }
 

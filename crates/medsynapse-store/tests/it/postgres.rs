@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use medsynapse_store::contract::Script;
 use medsynapse_store::testing::Cluster;
 use medsynapse_store::{
-    DeliveryOutcome, Done, Heard, MessageQuery, OrderStep, PostgresOptions, PostgresStore, Store,
-    StoreError, Work,
+    DeliveryOutcome, Done, Heard, MessageQuery, OrderStep, PostgresOptions, PostgresStore,
+    SqliteStore, Store, StoreError, Work, copy_to_postgres,
 };
 
 const LIFE: Duration = Duration::from_secs(10);
@@ -143,8 +143,8 @@ fn a_stopped_server_does_not_keep_the_lock() {
     let url = cluster.fresh().unwrap();
     let store = server(&url, "one");
     let held = std::thread::spawn({
-        let (url, cluster) = (url.clone(), Arc::clone(&cluster));
-        move || cluster.hold_log(&url, Duration::from_secs(6))
+        let url = url.clone();
+        move || Cluster::hold_log(&url, Duration::from_secs(6))
     });
     let waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted";
     while cluster.run(&url, waiting).unwrap() == 0 {
@@ -293,4 +293,44 @@ fn servers_that_start_together_make_one_schema() {
     for thread in threads {
         thread.join().unwrap();
     }
+}
+
+#[test]
+fn a_copy_goes_on_where_it_was_and_is_the_same() {
+    let Some(cluster) = Cluster::or_skip("a_copy_goes_on_where_it_was_and_is_the_same") else {
+        return;
+    };
+    let directory = tempfile::TempDir::new().unwrap();
+    let sqlite = SqliteStore::open(directory.path()).unwrap();
+    let mut script = Script::new(21, now());
+    for _ in 0..60 {
+        let done = sqlite.apply(&script.batch());
+        script.learn(&done);
+    }
+    let options = PostgresOptions::new(cluster.fresh().unwrap(), "copy");
+    let copy = || copy_to_postgres(directory.path(), None, &options, |_, _| {});
+    assert!(matches!(copy(), Err(StoreError::InUse)), "a server has it");
+    drop(sqlite);
+    // As a copy leaves it that broke off.
+    copy().unwrap();
+    for sql in [
+        "DELETE FROM messages WHERE id > 100",
+        "DELETE FROM changes WHERE id > 20",
+        "DELETE FROM orders",
+        "DELETE FROM message_counts",
+        "UPDATE log_head SET last_entry = 0",
+    ] {
+        cluster.run(&options.url, sql).unwrap();
+    }
+    let copied = copy().unwrap();
+    let messages = &copied[0];
+    assert!(
+        messages.before > 0 && messages.rows > messages.before,
+        "{messages:?}"
+    );
+    assert!(copy().unwrap_err().to_string().contains("empty database"));
+    // Both go on alike.
+    let sqlite = SqliteStore::open(directory.path()).unwrap();
+    let postgres = PostgresStore::open(&options).unwrap();
+    medsynapse_store::contract::alike_from(&sqlite, &postgres, script, 20);
 }

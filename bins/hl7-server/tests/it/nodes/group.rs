@@ -266,6 +266,10 @@ async fn pairs_of_a_message_on_two_servers_are_stored_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes two minutes; .ci/interop-postgres runs it"]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, from its start to its end"
+)]
 async fn three_servers_under_fire() {
     let Ok(cluster) = Cluster::start().map(Arc::new) else {
         assert!(Cluster::or_skip("three_servers_under_fire").is_none());

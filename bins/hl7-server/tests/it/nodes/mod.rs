@@ -111,3 +111,41 @@ fn commands_for_the_file_say_that_they_are() {
         assert!(error.contains("pg_dump"), "{error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_moves_over() {
+    let Some(cluster) = Cluster::or_skip("a_broker_moves_over") else {
+        return;
+    };
+    let (url, directory) = (cluster.fresh().unwrap(), TempDir::new().unwrap());
+    let from = format!("sqlite:{}", directory.path().display());
+    let copy = || {
+        let mut command = command(TempDir::new().unwrap().path());
+        command.args(["copy", "--from", &from, "--to", &url]);
+        run(command)
+    };
+    let server = Server::start(directory.path(), &[]);
+    let mut client = server.client().await;
+    for number in 0..20 {
+        client.exchange(order(number).as_bytes()).await.unwrap();
+    }
+    let (code, _, error) = copy();
+    assert_eq!(code, Some(1));
+    assert!(error.contains("stop it first"), "{error}");
+    server.kill();
+    let (code, _, error) = copy();
+    assert_eq!(code, Some(0), "{error}");
+    assert!(error.contains("orders: 20 rows"), "{error}");
+    let (code, _, error) = copy();
+    assert_eq!(code, Some(1));
+    assert!(error.contains("empty database"), "{error}");
+    // What was taken before is known, and it goes on behind it.
+    let server = Server::start(directory.path(), &["--database", &url]);
+    let mut client = server.client().await;
+    let answer = client.exchange(order(7).as_bytes()).await.unwrap();
+    assert!(String::from_utf8_lossy(&answer).contains("Order registered."));
+    let answer = client.exchange(order(20).as_bytes()).await.unwrap();
+    assert!(String::from_utf8_lossy(&answer).contains("Order registered."));
+    let messages = server.get("/api/v1/messages").await.to_string();
+    assert!(messages.contains("\"id\":21") && !messages.contains("\"id\":22"));
+}
