@@ -107,6 +107,14 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
         ..gateway(config, &broker, clock, &ports, keys, access)?
     };
     let connections = app.connections.clone();
+    let open = app.api_keys.is_empty() && config.guarding.jwt.is_none() && !config.insecure;
+    if open && !config.allowed_hosts.is_empty() {
+        // A name is for a proxy in front, which reaches 127.0.0.1 for everybody.
+        tracing::warn!(
+            "others reach REST and the pages by name (rest.allowed_hosts) and no key is asked for: \
+             make one with `hl7-server keys add NAME`"
+        );
+    }
     let live = dicom::live(&broker, &config.dicom);
     let login = login(&app, &ports, config, gates.web.tls.is_some());
     let shown = dicom::shown(&live, &config.dicom, &ports);

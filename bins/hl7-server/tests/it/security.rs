@@ -1,5 +1,6 @@
 //! Keys, certificates, address lists and the audit trail of a running server.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
-use crate::server::{PATIENCE, Server, run};
+use crate::server::{PATIENCE, Server, command, run};
 
 /// Runs a subcommand over a data directory.
 fn tool(data_dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -467,4 +468,34 @@ fn the_document_of_the_api_is_printed() {
     assert_eq!(code, Some(0));
     let document: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
+}
+
+/// A proxy on the same machine reaches 127.0.0.1 for everybody.
+#[test]
+fn a_name_for_others_without_a_key_is_warned_about() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("broker.toml");
+    let toml = "[rest]\nallowed_hosts = [\"broker.example.org\"]\n";
+    let warned = |toml: &str| {
+        std::fs::write(&file, toml).unwrap();
+        let mut child = command(&directory.path().join("data"))
+            .arg("--config")
+            .arg(&file)
+            .spawn()
+            .unwrap();
+        // The banner is the last that is said at the start.
+        let lines: Vec<String> = BufReader::new(child.stderr.take().unwrap())
+            .lines()
+            .map_while(Result::ok)
+            .take_while(|line| !line.contains("Ctrl-C"))
+            .collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        lines
+            .iter()
+            .any(|line| line.contains("no key is asked for"))
+    };
+    assert!(warned(toml));
+    assert!(!warned(&format!("{toml}api_keys = [\"0123456789\"]\n")));
+    assert!(!warned(""));
 }
