@@ -133,6 +133,16 @@ pub(super) fn scheduled_steps(
             .ok()
             .and_then(OrderState::from_name)
             .ok_or_else(|| odd(Attribute::COUNT, "order state"))?;
+        // An index gave out something else than was asked for.
+        let of = |attribute: Attribute| texts.get(attribute as usize).copied().flatten();
+        let same = |asked: &Option<String>, is| asked.is_none() || asked.as_deref() == is;
+        let station = of(Attribute::ScheduledStationAeTitle).unwrap_or_default();
+        let stations = &query.station_ae_titles;
+        let right = !matches!(state, OrderState::Completed | OrderState::Discontinued)
+            && same(&query.accession_number, of(Attribute::AccessionNumber))
+            && same(&query.patient_id, of(Attribute::PatientId))
+            && (stations.is_empty() || stations.iter().any(|title| title == station));
+        ORDERS.unless(right, row.get(Attribute::COUNT + 12)?)?;
         let step = ScheduledStep {
             values: &texts,
             state,
