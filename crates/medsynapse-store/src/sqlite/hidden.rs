@@ -120,11 +120,10 @@ impl Sealed {
         vault: &Vault,
         values: &'v [&'v dyn ToSql],
     ) -> Result<Hidden<'v>> {
-        let outputs: Vec<ToSqlOutput<'v>> =
-            values.iter().map(ToSql::to_sql).collect::<Result<_>>()?;
         let mut packer = Packer::new(512);
-        let mut stored = Vec::with_capacity(outputs.len());
-        for (keep, output) in self.keeps().zip(outputs) {
+        let mut stored = Vec::with_capacity(values.len());
+        for (keep, value) in self.keeps().zip(values) {
+            let output = value.to_sql()?;
             let Some((_, keep)) = keep else {
                 stored.push(output);
                 continue;

@@ -22,13 +22,15 @@ impl Packer {
         Self(bytes)
     }
 
-    /// Kind, length, bytes.
+    /// Length and kind in one number, seven bits a byte, the low ones first; then the bytes.
     pub(crate) fn add(&mut self, item: Item<'_>) {
         let mut put = |kind: u8, bytes: &[u8]| {
-            // SQLite keeps no value of 2 GiB.
-            let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            self.0.push(kind);
-            self.0.extend_from_slice(&length.to_le_bytes());
+            let mut head = (bytes.len() as u64) << 2 | u64::from(kind);
+            while head > 0x7f {
+                self.0.push(low(head) | 0x80);
+                head >>= 7;
+            }
+            self.0.push(low(head));
             self.0.extend_from_slice(bytes);
         };
         match item {
@@ -70,12 +72,29 @@ impl<'a> Bundle<'a> {
     }
 }
 
+/// The last seven bits.
+const fn low(number: u64) -> u8 {
+    number.to_le_bytes()[0] & 0x7f
+}
+
 fn take(bytes: &[u8]) -> Option<(Item<'_>, &[u8])> {
-    let (&kind, bytes) = bytes.split_first()?;
-    let (length, bytes) = bytes.split_first_chunk::<4>()?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let (mut head, mut bytes) = (0_u64, bytes);
+    for shift in (0..).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        bytes = rest;
+        let part = u64::from(byte & 0x7f);
+        // No length is said in two ways, and none is longer than 2^56.
+        if shift > 49 || (byte == 0 && shift > 0) {
+            return None;
+        }
+        head |= part << shift;
+        if byte < 0x80 {
+            break;
+        }
+    }
+    let length = usize::try_from(head >> 2).ok()?;
     let (value, rest) = bytes.split_at_checked(length)?;
-    let item = match kind {
+    let item = match low(head) & 3 {
         0 if value.is_empty() => Item::Null,
         1 => Item::Integer(i64::from_le_bytes(value.try_into().ok()?)),
         2 => Item::Text(value),
