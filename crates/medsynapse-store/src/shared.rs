@@ -52,4 +52,6 @@ pub struct Heard {
     pub queued: u64,
     /// Counts what persons did to the outbox.
     pub commands: u64,
+    /// The id of the last event that was heard of; there may be later ones.
+    pub last_event: i64,
 }

@@ -41,20 +41,29 @@ fn main() -> Result<()> {
     let first = raw::run(&cluster.fresh()?, life)?;
     let one = runtime.block_on(brokers::run(&cluster.fresh()?, 1, options.senders, life))?;
     let three = runtime.block_on(brokers::run(&cluster.fresh()?, 3, options.senders, life))?;
+    let more = 3 * options.senders;
+    let each = runtime.block_on(brokers::run(&cluster.fresh()?, 3, more, life))?;
     let second = raw::run(&cluster.fresh()?, life)?;
     let raw = f64::midpoint(first, second);
     println!("raw unnest batches of 64: {first:.0} and {second:.0} messages/s");
-    for (name, broker) in [("one broker", &one), ("three brokers", &three)] {
+    for (name, senders, broker) in [
+        ("one broker", options.senders, &one),
+        ("three brokers", options.senders, &three),
+        ("three brokers", more, &each),
+    ] {
         println!(
-            "{name}, {} senders: {:.0} messages/s, {:.2} of raw; p50 {:.1} ms, p99 {:.1} ms",
-            options.senders,
+            "{name}, {senders} senders: {:.0} messages/s, {:.2} of raw; p50 {:.1} ms, p99 {:.1} ms",
             broker.rate,
             broker.rate / raw,
             broker.p50,
             broker.p99
         );
     }
-    println!("three brokers to one: {:.2}", three.rate / one.rate);
+    println!(
+        "three brokers to one: {:.2} with the same senders in all, {:.2} with as many each",
+        three.rate / one.rate,
+        each.rate / one.rate
+    );
     let death = runtime.block_on(brokers::death(&cluster.fresh()?, options.senders, 3 * life))?;
     println!(
         "one of three stands still with the lock: p99 {:.1} ms before, {:.1} ms at its worst \

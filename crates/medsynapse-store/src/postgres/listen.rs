@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connect::Target;
 use super::error::plain;
+use super::events::last_of;
 use crate::error::StoreError;
 use crate::shared::Heard;
 
@@ -28,11 +29,12 @@ pub(super) struct Board {
 }
 
 impl Board {
-    fn note(&self, queued: bool, commands: bool) {
+    fn note(&self, queued: bool, commands: bool, last_event: i64) {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         heard.count = heard.count.wrapping_add(1);
         heard.queued = heard.queued.wrapping_add(u64::from(queued));
         heard.commands = heard.commands.wrapping_add(u64::from(commands));
+        heard.last_event = heard.last_event.max(last_event);
         drop(heard);
         self.changed.notify_all();
     }
@@ -79,8 +81,11 @@ async fn session(target: &Target, board: &Board) -> Result<(), StoreError> {
             match connection.poll_message(context) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(AsyncMessage::Notification(told)))) => {
-                    let flags = told.payload().split(' ').nth(1).unwrap_or("qc");
-                    board.note(flags.contains('q'), flags.contains('c'));
+                    let mut words = told.payload().split(' ');
+                    let entry = words.next().and_then(|word| word.parse().ok());
+                    let flags = words.next().unwrap_or("qc");
+                    let last = entry.map_or(0, last_of);
+                    board.note(flags.contains('q'), flags.contains('c'), last);
                 }
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(error))) => {
@@ -100,7 +105,7 @@ async fn session(target: &Target, board: &Board) -> Result<(), StoreError> {
             .try_get(0)?;
         client.batch_execute(&format!("LISTEN \"{name}\"")).await?;
         // What was said before is not heard: everybody looks for himself once.
-        board.note(true, true);
+        board.note(true, true, 0);
         loop {
             tokio::time::sleep(PULSE).await;
             let alive = client.batch_execute("SELECT 1");
