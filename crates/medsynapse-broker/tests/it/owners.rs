@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::network::{Disk, MESSAGES, OverTheNetwork, check, ris};
+use crate::network::{Again, Disk, MESSAGES, OverTheNetwork, check, ris};
 use crate::pretend::{Direct, TokioClock};
 use crate::simulation::{Dice, copied, template};
 
@@ -246,7 +246,7 @@ fn simulate(template: &TempDir, seed: u64) -> (Vec<String>, u64, Duration) {
         sim.step().unwrap();
     }
     let slowest = row.lock().unwrap().slowest;
-    let came = check(&*store, &disk, interruptions, seed);
+    let came = check(&*store, &disk, interruptions, seed, Again::Whenever);
     (came, interruptions, slowest)
 }
 
