@@ -250,8 +250,8 @@ pub(crate) fn check(
     match again {
         Again::AtOnce => order.dedup(),
         Again::Whenever => {
-            let mut seen = std::collections::HashSet::new();
-            order.retain(|id| seen.insert(*id));
+            let mut known = std::collections::HashSet::new();
+            order.retain(|id| known.insert(*id));
         }
     }
     assert_eq!(order, queued, "seed {seed}: {came:?}");
