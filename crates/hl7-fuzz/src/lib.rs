@@ -56,12 +56,8 @@ pub fn message(data: &[u8]) {
         assert!(told.offset <= data.len());
     }
     let readable = Readable::of(data, Charset::UTF_8);
-    for offset in [
-        0,
-        8,
-        readable.as_bytes().len() / 2,
-        readable.as_bytes().len(),
-    ] {
+    let length = readable.as_bytes().len();
+    for offset in [0, length.min(8), length / 2, length] {
         assert!(readable.source_offset(offset) <= data.len());
     }
     if let Some(one) = readable.undecodable().first() {
