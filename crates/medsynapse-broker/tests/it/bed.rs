@@ -1,14 +1,15 @@
-//! A broker over a database in a temporary directory, with a clock that stands still.
+//! A broker over a database of its own, in a file or in PostgreSQL, with a clock that stands still.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use medsynapse::{AccessionNumber, Attribute, Preset, Profile};
 use medsynapse_broker::{Answer, Broker, BrokerConfig, ManualClock, Origin};
+use medsynapse_store::testing::Cluster;
 use medsynapse_store::{
-    Destination, Keys, OrderRecord, SqliteOptions, SqliteStore, Store, StoreError, StoredMessage,
-    Transport,
+    Destination, Keys, OrderRecord, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore,
+    Store, StoreError, StoredMessage, Transport,
 };
 use tempfile::TempDir;
 
@@ -39,9 +40,104 @@ pub(crate) fn open(directory: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::open_with(directory, &options())
 }
 
+/// Over which store a test runs.
+#[derive(Debug, Clone)]
+pub(crate) enum Over {
+    /// The file of one server.
+    File,
+    /// A database that several servers may have, in the PostgreSQL of this process.
+    Postgres(Arc<Cluster>),
+}
+
+impl Over {
+    /// PostgreSQL; where there is none it says so, and the test that asks is to end.
+    pub(crate) fn postgres(test: &str) -> Option<Self> {
+        Cluster::or_skip(test).map(Self::Postgres)
+    }
+
+    /// A place with nothing in it.
+    pub(crate) fn place(&self) -> Place {
+        self.place_in(&std::env::temp_dir())
+    }
+
+    /// The same; a file lies in this directory.
+    pub(crate) fn place_in(&self, directory: &Path) -> Place {
+        match self {
+            Self::File => Place::File(TempDir::new_in(directory).unwrap()),
+            Self::Postgres(cluster) => Place::Postgres {
+                url: cluster.fresh().unwrap(),
+                cluster: Arc::clone(cluster),
+            },
+        }
+    }
+}
+
+/// Where the data of one test lies.
+#[derive(Debug)]
+pub(crate) enum Place {
+    File(TempDir),
+    Postgres { url: String, cluster: Arc<Cluster> },
+}
+
+impl From<TempDir> for Place {
+    fn from(directory: TempDir) -> Self {
+        Self::File(directory)
+    }
+}
+
+impl Place {
+    pub(crate) fn open(&self) -> Arc<dyn Store> {
+        match self {
+            Self::File(directory) => Arc::new(open(directory.path()).unwrap()),
+            Self::Postgres { url, .. } => {
+                let options = PostgresOptions::new(url, "bed");
+                Arc::new(PostgresStore::open(&options).unwrap())
+            }
+        }
+    }
+
+    /// Changes what is kept behind the back of the store; gives how many rows.
+    pub(crate) fn tamper(&self, sqlite: &str, postgres: &str) -> u64 {
+        match self {
+            Self::File(directory) => {
+                let path = directory.path().join("medsynapse.db");
+                let database = rusqlite::Connection::open(path).unwrap();
+                database.execute(sqlite, []).unwrap() as u64
+            }
+            Self::Postgres { url, cluster } => {
+                let changed = format!("{postgres} RETURNING 1");
+                cluster.run(url, &changed).unwrap()
+            }
+        }
+    }
+}
+
+/// Each of these functions is a test over each store.
+macro_rules! over_both {
+    ($($case:ident),* $(,)?) => {
+        mod file {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(&crate::bed::Over::File).await;
+            })*
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $case() {
+                let name = concat!(module_path!(), "::", stringify!($case));
+                if let Some(over) = crate::bed::Over::postgres(name) {
+                    super::$case(&over).await;
+                }
+            })*
+        }
+    };
+}
+pub(crate) use over_both;
+
 pub(crate) struct Bed {
     pub(crate) broker: Arc<Broker>,
-    directory: TempDir,
+    pub(crate) place: Place,
     next: std::cell::Cell<u32>,
 }
 
@@ -59,36 +155,34 @@ pub(crate) fn start_of_time() -> DateTime<Utc> {
 }
 
 impl Bed {
-    pub(crate) fn new() -> Self {
-        Self::with(Preset::Medsynapse.into())
+    pub(crate) fn new(over: &Over) -> Self {
+        Self::with(over, Preset::Medsynapse.into())
     }
 
-    pub(crate) fn strict() -> Self {
-        Self::with(Preset::MedsynapseStrict.into())
+    pub(crate) fn strict(over: &Over) -> Self {
+        Self::with(over, Preset::MedsynapseStrict.into())
     }
 
-    pub(crate) fn with(profile: Profile) -> Self {
-        let directory = TempDir::new().unwrap();
-        let store = Arc::new(open(directory.path()).unwrap());
-        Self::over(store, profile, directory)
+    pub(crate) fn with(over: &Over, profile: Profile) -> Self {
+        let place = over.place();
+        Self::over(place.open(), profile, place)
     }
 
     /// One that tells these destinations.
-    pub(crate) fn telling(destinations: Vec<Destination>) -> Self {
-        let directory = TempDir::new().unwrap();
-        let store = Arc::new(open(directory.path()).unwrap());
-        Self::complete(store, Profile::default(), destinations, directory)
+    pub(crate) fn telling(over: &Over, destinations: Vec<Destination>) -> Self {
+        let place = over.place();
+        Self::complete(place.open(), Profile::default(), destinations, place)
     }
 
-    pub(crate) fn over(store: Arc<dyn Store>, profile: Profile, directory: TempDir) -> Self {
-        Self::complete(store, profile, Vec::new(), directory)
+    pub(crate) fn over(store: Arc<dyn Store>, profile: Profile, place: impl Into<Place>) -> Self {
+        Self::complete(store, profile, Vec::new(), place.into())
     }
 
-    pub(crate) fn complete(
+    fn complete(
         store: Arc<dyn Store>,
         profile: Profile,
         destinations: Vec<Destination>,
-        directory: TempDir,
+        place: Place,
     ) -> Self {
         let config = BrokerConfig {
             profile,
@@ -99,13 +193,9 @@ impl Bed {
         let broker = Broker::start(store, config, clock).unwrap();
         Self {
             broker,
-            directory,
+            place,
             next: std::cell::Cell::new(1),
         }
-    }
-
-    pub(crate) fn database(&self) -> PathBuf {
-        self.directory.path().join("medsynapse.db")
     }
 
     /// Stops the broker and starts another one over the same data.
@@ -116,8 +206,7 @@ impl Bed {
         tokio::task::spawn_blocking(move || broker.close())
             .await
             .unwrap();
-        let store = Arc::new(open(self.directory.path()).unwrap());
-        let next = Self::complete(store, profile, destinations, self.directory);
+        let next = Self::complete(self.place.open(), profile, destinations, self.place);
         next.next.set(self.next.get());
         next
     }

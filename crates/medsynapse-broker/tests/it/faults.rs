@@ -8,23 +8,29 @@ use medsynapse_store::StoreError;
 use medsynapse_store::testing::{Call, Failing};
 use tempfile::TempDir;
 
-use crate::bed::{Bed, message, order};
+use crate::bed::{Bed, Over, message, order, over_both};
 
-fn failing(fails_at: u32, error: StoreError) -> Bed {
-    let directory = TempDir::new().unwrap();
-    let store = crate::bed::open(directory.path()).unwrap();
+over_both!(
+    a_store_that_fails_at_its_nth_call_loses_nothing_it_accepted,
+    the_same_message_sent_after_an_error_is_taken,
+    a_broken_store_is_told_to_whoever_runs_the_broker,
+    after_closing_everything_is_answered_with_an_error,
+    a_changed_byte_in_the_database_is_never_given_out,
+);
+
+fn failing(over: &Over, fails_at: u32, error: StoreError) -> Bed {
+    let place = over.place();
     let applied = AtomicU32::new(0);
-    let store = Failing::new(Arc::new(store), move |call| {
+    let store = Failing::new(place.open(), move |call| {
         (call == Call::Apply && applied.fetch_add(1, Ordering::SeqCst) == fails_at)
             .then(|| error.clone())
     });
-    Bed::over(Arc::new(store), Profile::default(), directory)
+    Bed::over(Arc::new(store), Profile::default(), place)
 }
 
-#[tokio::test]
-async fn a_store_that_fails_at_its_nth_call_loses_nothing_it_accepted() {
+async fn a_store_that_fails_at_its_nth_call_loses_nothing_it_accepted(over: &Over) {
     for fails_at in 0..4 {
-        let bed = failing(fails_at, StoreError::Full);
+        let bed = failing(over, fails_at, StoreError::Full);
         for n in 0..4 {
             let id = format!("A{n}");
             let answer = bed.send("ORM^O01", &order("NW", &id, "P1")).await;
@@ -41,9 +47,8 @@ async fn a_store_that_fails_at_its_nth_call_loses_nothing_it_accepted() {
     }
 }
 
-#[tokio::test]
-async fn the_same_message_sent_after_an_error_is_taken() {
-    let bed = failing(0, StoreError::Full);
+async fn the_same_message_sent_after_an_error_is_taken(over: &Over) {
+    let bed = failing(over, 0, StoreError::Full);
     let text = message("ORM^O01", "M1", &order("NW", "A1", "P1"));
     let first = bed.send_bytes(text.as_bytes()).await;
     assert!(!bed.broker.is_storing());
@@ -56,9 +61,8 @@ async fn the_same_message_sent_after_an_error_is_taken() {
     assert_eq!((second.code.as_str(), second.duplicate), ("AA", false));
 }
 
-#[tokio::test]
-async fn a_broken_store_is_told_to_whoever_runs_the_broker() {
-    let bed = failing(0, StoreError::Broken("fsync".into()));
+async fn a_broken_store_is_told_to_whoever_runs_the_broker(over: &Over) {
+    let bed = failing(over, 0, StoreError::Broken("fsync".into()));
     let mut failure = bed.broker.store_failure();
     assert_eq!(*failure.borrow(), None);
     let answer = bed.send("ORM^O01", &order("NW", "A1", "P1")).await;
@@ -67,9 +71,8 @@ async fn a_broken_store_is_told_to_whoever_runs_the_broker() {
     assert_eq!(failure.borrow().as_deref(), Some("fsync"));
 }
 
-#[tokio::test]
-async fn after_closing_everything_is_answered_with_an_error() {
-    let bed = Bed::new();
+async fn after_closing_everything_is_answered_with_an_error(over: &Over) {
+    let bed = Bed::new(over);
     bed.send("ORM^O01", &order("NW", "A1", "P1")).await;
     let broker = Arc::clone(&bed.broker);
     tokio::task::spawn_blocking(move || broker.close())
@@ -81,18 +84,15 @@ async fn after_closing_everything_is_answered_with_an_error() {
     assert_eq!(bed.order("A2"), None);
 }
 
-#[tokio::test]
-async fn a_changed_byte_in_the_database_is_never_given_out() {
-    let bed = Bed::new();
+async fn a_changed_byte_in_the_database_is_never_given_out(over: &Over) {
+    let bed = Bed::new(over);
     let answer = bed.send("ORM^O01", &order("NW", "A1", "P1")).await;
     let id = answer.message_id.unwrap();
-    let other = rusqlite::Connection::open(bed.database()).unwrap();
-    other
-        .execute(
-            "UPDATE messages SET raw = CAST(substr(raw, 1, length(raw) - 1) || x'20' AS BLOB)",
-            [],
-        )
-        .unwrap();
+    let changed = bed.place.tamper(
+        "UPDATE messages SET raw = CAST(substr(raw, 1, length(raw) - 1) || x'20' AS BLOB)",
+        "UPDATE messages SET raw = substr(raw, 1, length(raw) - 1) || '\\x20'::bytea",
+    );
+    assert_eq!(changed, 1);
     let error = bed.broker.store().message(id).unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { id: found, .. } if found == id));
 }

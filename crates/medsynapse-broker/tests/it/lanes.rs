@@ -7,24 +7,41 @@ use std::time::Duration;
 use medsynapse_broker::{Clock, LaneConfig, LanePhase, LaneStatus, Outbox};
 use medsynapse_store::testing::{Call, Failing};
 use medsynapse_store::{
-    ActionKind, OutboxCommand, OutboxItem, OutboxQuery, OutboxState, Paging, SqliteStore, Store,
-    StoreError,
+    ActionKind, OutboxCommand, OutboxItem, OutboxQuery, OutboxState, Paging, Store, StoreError,
 };
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::bed::{Bed, order};
+use crate::bed::{Bed, Over, Place, order, over_both};
 use crate::pretend::{Behaviour, Direct, JumpingClock, Ris, ToRis, TokioClock};
 
+over_both!(
+    a_ris_that_is_away,
+    a_ris_that_never_answers,
+    a_ris_that_answers_for_another_message,
+    a_ris_that_answers_late,
+    a_ris_that_closes,
+    a_ris_that_gives_half_an_answer_and_goes,
+    a_ris_that_gives_half_an_answer_and_stays,
+    a_ris_that_does_not_speak_mllp,
+    a_ris_whose_answer_has_no_msa,
+    what_is_refused_leaves_the_queue_with_its_reason_and_can_be_sent_again,
+    the_waits_double_to_five_minutes_and_a_person_can_cut_them_short,
+    a_clock_that_jumps_changes_neither_the_waits_nor_the_order,
+    a_new_message_does_not_cut_the_wait_short_and_a_held_one_is_passed_over,
+    stopping_ends_the_exchange_in_hand_and_a_restart_goes_on,
+    a_store_that_fails_at_its_nth_call_marks_nothing_falsely_and_loses_nothing,
+    a_ris_that_is_away_for_a_day,
+);
+
 /// A store with one order, A1, made by a broker and left by it.
-pub(crate) async fn stored() -> (TempDir, Arc<SqliteStore>) {
-    let directory = TempDir::new().unwrap();
-    let store = Arc::new(crate::bed::open(directory.path()).unwrap());
-    let kept = Arc::clone(&store);
+pub(crate) async fn stored(over: &Over) -> (Place, Arc<dyn Store>) {
+    let place = over.place();
+    let store = place.open();
     let bed = Bed::over(
-        store,
+        Arc::clone(&store),
         medsynapse::Profile::default(),
         TempDir::new().unwrap(),
     );
@@ -34,7 +51,7 @@ pub(crate) async fn stored() -> (TempDir, Arc<SqliteStore>) {
     tokio::task::spawn_blocking(move || broker.close())
         .await
         .unwrap();
-    (directory, kept)
+    (place, store)
 }
 
 struct Running {
@@ -93,8 +110,8 @@ fn items(store: &dyn Store) -> Vec<OutboxItem> {
 }
 
 /// Three messages; the first one meets `fault`, then all goes well.
-async fn meets(fault: Behaviour, reason: &str) {
-    let (_directory, store) = stored().await;
+async fn meets(over: &Over, fault: Behaviour, reason: &str) {
+    let (_place, store) = stored(over).await;
     let direct = Direct::new(store.clone());
     for number in 0..3 {
         direct.tell("A1", number);
@@ -142,54 +159,49 @@ async fn meets(fault: Behaviour, reason: &str) {
     );
 }
 
-#[tokio::test]
-async fn a_ris_that_is_away() {
-    meets(Behaviour::Away, "refused").await;
+async fn a_ris_that_is_away(over: &Over) {
+    meets(over, Behaviour::Away, "refused").await;
 }
 
-#[tokio::test]
-async fn a_ris_that_never_answers() {
-    meets(Behaviour::Silent, "answer_timeout").await;
+async fn a_ris_that_never_answers(over: &Over) {
+    meets(over, Behaviour::Silent, "answer_timeout").await;
 }
 
-#[tokio::test]
-async fn a_ris_that_answers_for_another_message() {
-    meets(Behaviour::Foreign, "wrong_id").await;
+async fn a_ris_that_answers_for_another_message(over: &Over) {
+    meets(over, Behaviour::Foreign, "wrong_id").await;
 }
 
-#[tokio::test]
-async fn a_ris_that_answers_late() {
-    meets(Behaviour::Late(Duration::from_mins(2)), "answer_timeout").await;
+async fn a_ris_that_answers_late(over: &Over) {
+    meets(
+        over,
+        Behaviour::Late(Duration::from_mins(2)),
+        "answer_timeout",
+    )
+    .await;
 }
 
-#[tokio::test]
-async fn a_ris_that_closes() {
-    meets(Behaviour::Close, "closed").await;
+async fn a_ris_that_closes(over: &Over) {
+    meets(over, Behaviour::Close, "closed").await;
 }
 
-#[tokio::test]
-async fn a_ris_that_gives_half_an_answer_and_goes() {
-    meets(Behaviour::Half, "truncated").await;
+async fn a_ris_that_gives_half_an_answer_and_goes(over: &Over) {
+    meets(over, Behaviour::Half, "truncated").await;
 }
 
-#[tokio::test]
-async fn a_ris_that_gives_half_an_answer_and_stays() {
-    meets(Behaviour::HalfSilent, "answer_timeout").await;
+async fn a_ris_that_gives_half_an_answer_and_stays(over: &Over) {
+    meets(over, Behaviour::HalfSilent, "answer_timeout").await;
 }
 
-#[tokio::test]
-async fn a_ris_that_does_not_speak_mllp() {
-    meets(Behaviour::Unframed, "unframed").await;
+async fn a_ris_that_does_not_speak_mllp(over: &Over) {
+    meets(over, Behaviour::Unframed, "unframed").await;
 }
 
-#[tokio::test]
-async fn a_ris_whose_answer_has_no_msa() {
-    meets(Behaviour::NoMsa, "no_msa").await;
+async fn a_ris_whose_answer_has_no_msa(over: &Over) {
+    meets(over, Behaviour::NoMsa, "no_msa").await;
 }
 
-#[tokio::test]
-async fn what_is_refused_leaves_the_queue_with_its_reason_and_can_be_sent_again() {
-    let (_directory, store) = stored().await;
+async fn what_is_refused_leaves_the_queue_with_its_reason_and_can_be_sent_again(over: &Over) {
+    let (_place, store) = stored(over).await;
     let direct = Direct::new(store.clone());
     for number in 0..3 {
         direct.tell("A1", number);
@@ -227,9 +239,8 @@ async fn what_is_refused_leaves_the_queue_with_its_reason_and_can_be_sent_again(
     assert_eq!(*ris.took.lock().unwrap(), ["M2", "M0"]);
 }
 
-#[tokio::test]
-async fn the_waits_double_to_five_minutes_and_a_person_can_cut_them_short() {
-    let (_directory, store) = stored().await;
+async fn the_waits_double_to_five_minutes_and_a_person_can_cut_them_short(over: &Over) {
+    let (_place, store) = stored(over).await;
     let direct = Direct::new(store.clone());
     let message_id = direct.tell("A1", 0);
     let ris = Ris::new([]);
@@ -272,9 +283,8 @@ async fn the_waits_double_to_five_minutes_and_a_person_can_cut_them_short() {
     assert_eq!(items(&*store)[0].state, OutboxState::Sent);
 }
 
-#[tokio::test]
-async fn a_clock_that_jumps_changes_neither_the_waits_nor_the_order() {
-    let (_directory, store) = stored().await;
+async fn a_clock_that_jumps_changes_neither_the_waits_nor_the_order(over: &Over) {
+    let (_place, store) = stored(over).await;
     let direct = Direct::new(store.clone());
     for number in 0..20 {
         direct.tell("A1", number);
@@ -294,9 +304,8 @@ async fn a_clock_that_jumps_changes_neither_the_waits_nor_the_order() {
     assert!((8..=16).contains(&tries), "{tries}");
 }
 
-#[tokio::test]
-async fn a_new_message_does_not_cut_the_wait_short_and_a_held_one_is_passed_over() {
-    let (_directory, store) = stored().await;
+async fn a_new_message_does_not_cut_the_wait_short_and_a_held_one_is_passed_over(over: &Over) {
+    let (_place, store) = stored(over).await;
     let direct = Direct::new(store.clone());
     let first = direct.tell("A1", 0);
     let ris = Ris::new([]);
@@ -327,10 +336,9 @@ async fn a_new_message_does_not_cut_the_wait_short_and_a_held_one_is_passed_over
     assert_eq!(items(&*store)[0].state, OutboxState::Held);
 }
 
-#[tokio::test]
-async fn stopping_ends_the_exchange_in_hand_and_a_restart_goes_on() {
+async fn stopping_ends_the_exchange_in_hand_and_a_restart_goes_on(over: &Over) {
     use OutboxState::{Queued, Sent};
-    let (_directory, store) = stored().await;
+    let (_place, store) = stored(over).await;
     let direct = Direct::new(store.clone());
     for number in 0..3 {
         direct.tell("A1", number);
@@ -366,10 +374,9 @@ async fn stopping_ends_the_exchange_in_hand_and_a_restart_goes_on() {
     assert_eq!(ids, ["M0", "M1", "M1", "M2"]);
 }
 
-#[tokio::test]
-async fn a_store_that_fails_at_its_nth_call_marks_nothing_falsely_and_loses_nothing() {
+async fn a_store_that_fails_at_its_nth_call_marks_nothing_falsely_and_loses_nothing(over: &Over) {
     for fails_at in 0..8 {
-        let (_directory, store) = stored().await;
+        let (_place, store) = stored(over).await;
         let direct = Direct::new(store.clone());
         for number in 0..3 {
             direct.tell("A1", number);
@@ -406,8 +413,8 @@ fn resident_kib() -> Option<u64> {
 }
 
 /// A RIS that is away for a day while so many messages gather: order, memory, speed.
-async fn away_for_a_day(count: u64) {
-    let (_directory, store) = stored().await;
+async fn away_for_a_day(over: &Over, count: u64) {
+    let (_place, store) = stored(over).await;
     let direct = Direct::new(store.clone());
     let read = || ActionKind::Order {
         accession_number: medsynapse::AccessionNumber::try_from("A1").unwrap(),
@@ -449,13 +456,12 @@ async fn away_for_a_day(count: u64) {
     }
 }
 
-#[tokio::test]
-async fn a_ris_that_is_away_for_a_day() {
-    away_for_a_day(1_000).await;
+async fn a_ris_that_is_away_for_a_day(over: &Over) {
+    away_for_a_day(over, 1_000).await;
 }
 
 #[tokio::test]
 #[ignore = "takes minutes: 100,000 messages on a disk that syncs"]
 async fn a_ris_that_is_away_for_a_day_of_100_000_messages() {
-    away_for_a_day(100_000).await;
+    away_for_a_day(&Over::File, 100_000).await;
 }

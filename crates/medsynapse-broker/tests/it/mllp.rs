@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::bed::{Bed, message, order};
+use crate::bed::{Bed, Over, message, order};
 
 async fn listen(bed: &Bed, config: ServerConfig) -> (SocketAddr, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -48,7 +48,7 @@ async fn talk(address: SocketAddr, bytes: &[u8]) -> String {
 
 #[tokio::test]
 async fn many_messages_on_a_connection_are_answered_in_order() {
-    let bed = Bed::new();
+    let bed = Bed::new(&Over::File);
     let (address, _stop) = listen(&bed, ServerConfig::default()).await;
     let mut bytes = Vec::new();
     for n in 0..50 {
@@ -75,7 +75,7 @@ async fn many_messages_on_a_connection_are_answered_in_order() {
 
 #[tokio::test]
 async fn what_is_not_a_message_gets_an_answer_and_the_server_lives_on() {
-    let bed = Bed::new();
+    let bed = Bed::new(&Over::File);
     let (address, _stop) = listen(&bed, ServerConfig::default()).await;
     let good = message("ORM^O01", "GOOD", &order("NW", "A1", "P1"));
 
@@ -100,7 +100,7 @@ async fn what_is_not_a_message_gets_an_answer_and_the_server_lives_on() {
 
 #[tokio::test]
 async fn a_frame_over_the_limit_is_dropped_with_its_link() {
-    let bed = Bed::new();
+    let bed = Bed::new(&Over::File);
     let mut config = ServerConfig::default();
     config.limits.frame_bytes_max = 2_000;
     let (address, _stop) = listen(&bed, config).await;
@@ -118,7 +118,7 @@ async fn a_frame_over_the_limit_is_dropped_with_its_link() {
 
 #[tokio::test]
 async fn stopping_answers_what_is_in_hand() {
-    let bed = Bed::new();
+    let bed = Bed::new(&Over::File);
     let (address, stop) = listen(&bed, ServerConfig::default()).await;
     let mut client = Client::connect(address, ClientConfig::default())
         .await
@@ -134,7 +134,7 @@ async fn stopping_answers_what_is_in_hand() {
 
 #[tokio::test]
 async fn the_strict_profile_closes_after_its_one_answer() {
-    let bed = Bed::with(Preset::MedsynapseStrict.into());
+    let bed = Bed::with(&Over::File, Preset::MedsynapseStrict.into());
     let config = ServerConfig {
         one_message_per_connection: true,
         ..ServerConfig::default()

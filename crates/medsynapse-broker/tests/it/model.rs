@@ -11,9 +11,8 @@ use medsynapse_store::{
     OutboxCommand, OutboxQuery, OutboxState, Paging,
 };
 use proptest::prelude::*;
-use tempfile::TempDir;
 
-use crate::bed::{a08, a40, message, order, origin, report, start_of_time};
+use crate::bed::{Over, Place, a08, a40, message, order, origin, report, start_of_time};
 
 #[derive(Debug, Clone)]
 enum Input {
@@ -147,7 +146,7 @@ impl Model {
 }
 
 struct Bench {
-    directory: TempDir,
+    place: Place,
     broker: Arc<Broker>,
     clock: Arc<ManualClock>,
     number: u32,
@@ -155,23 +154,22 @@ struct Bench {
     model: Model,
 }
 
-fn broker(directory: &TempDir, clock: &Arc<ManualClock>) -> Arc<Broker> {
+fn broker(place: &Place, clock: &Arc<ManualClock>) -> Arc<Broker> {
     clock.advance(TimeDelta::seconds(1));
-    let store = Arc::new(crate::bed::open(directory.path()).unwrap());
     let config = BrokerConfig {
         destinations: vec![Destination::new("ris")],
         ..BrokerConfig::default()
     };
-    Broker::start(store, config, clock.clone()).unwrap()
+    Broker::start(place.open(), config, clock.clone()).unwrap()
 }
 
 impl Bench {
-    fn new() -> Self {
-        let directory = TempDir::new_in(fast()).unwrap();
+    fn new(over: &Over) -> Self {
+        let place = over.place_in(&fast());
         let clock = Arc::new(ManualClock::at(start_of_time()));
         Self {
-            broker: broker(&directory, &clock),
-            directory,
+            broker: broker(&place, &clock),
+            place,
             clock,
             number: 0,
             last: None,
@@ -301,10 +299,10 @@ impl Bench {
                     tokio::task::spawn_blocking(move || broker_before.close())
                         .await
                         .unwrap();
-                    let placeholder = TempDir::new_in(fast()).unwrap();
+                    let placeholder = Over::File.place_in(&fast());
                     broker(&placeholder, &self.clock)
                 };
-                self.broker = broker(&self.directory, &self.clock);
+                self.broker = broker(&self.place, &self.clock);
             }
         }
     }
@@ -509,32 +507,58 @@ pub(crate) fn fast() -> std::path::PathBuf {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_store_is_as_the_model_says(inputs in prop::collection::vec(input(), 1..60)) {
-        play(inputs);
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(48))]
+
+    #[test]
+    fn the_store_is_as_the_model_says(inputs in prop::collection::vec(input(), 1..60)) {
+        play(&Over::File, inputs);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(24))]
 
     #[test]
     fn so_is_an_encrypted_one(inputs in prop::collection::vec(input(), 1..60)) {
         crate::bed::encrypted();
-        play(inputs);
+        play(&Over::File, inputs);
     }
 }
 
-fn play(inputs: Vec<Input>) {
+#[test]
+fn so_is_one_that_servers_share() {
+    over_postgres("model::so_is_one_that_servers_share", 8);
+}
+
+#[test]
+#[ignore = "takes a minute: 200 databases"]
+fn so_is_one_that_servers_share_in_many_cases() {
+    over_postgres("model::so_is_one_that_servers_share_in_many_cases", 200);
+}
+
+fn over_postgres(name: &str, count: u32) {
+    if let Some(over) = Over::postgres(name) {
+        let inputs = prop::collection::vec(input(), 1..60);
+        proptest!(cases(count), |(inputs in inputs)| play(&over, inputs));
+    }
+}
+
+fn play(over: &Over, inputs: Vec<Input>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut bench = Bench::new();
+        let mut bench = Bench::new(over);
         for input in inputs {
             bench.run(input).await;
             bench.compare();

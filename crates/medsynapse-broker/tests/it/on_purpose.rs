@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::bed::{Bed, message, order};
+use crate::bed::{Bed, Over, message, order};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -29,7 +29,7 @@ impl Drop for Rig {
 }
 
 async fn rig(plan: FaultPlan) -> Rig {
-    let bed = Bed::new();
+    let bed = Bed::new(&Over::File);
     let faults = Faults::new(1);
     faults.set(plan).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

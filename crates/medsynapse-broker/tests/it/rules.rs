@@ -3,7 +3,28 @@
 use medsynapse::{AccessionNumber, Attribute, OrderState, Profile};
 use medsynapse_store::MessageQuery;
 
-use crate::bed::{Bed, a08, a40, message, order, report};
+use crate::bed::{Bed, Over, a08, a40, message, order, over_both, report};
+
+over_both!(
+    orders_are_registered_updated_completed_and_cancelled,
+    an_order_that_is_not_known_cannot_be_changed,
+    absent_keeps_null_clears_text_sets,
+    the_study_instance_uid_is_made_once_and_kept,
+    an_order_keeps_its_segments_to_the_byte,
+    a_second_report_updates_the_first,
+    demographics_change_in_all_orders_of_the_patient,
+    a_merge_moves_orders_and_gives_them_the_surviving_demographics,
+    a_message_sent_again_is_answered_as_the_first_time_and_applied_once,
+    a_refused_message_sent_again_is_refused_as_the_first_time,
+    a_control_id_used_again_is_a_new_message_with_a_warning,
+    the_acknowledgement_has_the_shape_of_the_statement,
+    what_is_refused_is_kept_with_its_answer,
+    an_acknowledgement_is_never_acknowledged,
+    err_is_sent_where_the_profile_says_so,
+    an_order_that_changes_hands_says_so,
+    counts_follow_the_log,
+    every_sample_message_gets_the_answer_that_it_expects,
+);
 
 fn log(bed: &Bed) -> Vec<(String, String)> {
     let query = MessageQuery {
@@ -18,9 +39,8 @@ fn log(bed: &Bed) -> Vec<(String, String)> {
         .collect()
 }
 
-#[tokio::test]
-async fn orders_are_registered_updated_completed_and_cancelled() {
-    let bed = Bed::new();
+async fn orders_are_registered_updated_completed_and_cancelled(over: &Over) {
+    let bed = Bed::new(over);
     bed.check("ORM^O01", &order("NW", "A1", "P1"), "AA Order registered.")
         .await;
     let first = bed.order("A1").unwrap();
@@ -53,9 +73,8 @@ async fn orders_are_registered_updated_completed_and_cancelled() {
     assert_eq!(log(&bed).len(), 6);
 }
 
-#[tokio::test]
-async fn an_order_that_is_not_known_cannot_be_changed() {
-    let bed = Bed::new();
+async fn an_order_that_is_not_known_cannot_be_changed(over: &Over) {
+    let bed = Bed::new(over);
     for control in ["CA", "CM", "XO"] {
         let text = "AR No order has accession number A9.";
         bed.check("ORM^O01", &order(control, "A9", "P1"), text)
@@ -73,9 +92,8 @@ async fn an_order_that_is_not_known_cannot_be_changed() {
     );
 }
 
-#[tokio::test]
-async fn absent_keeps_null_clears_text_sets() {
-    let bed = Bed::new();
+async fn absent_keeps_null_clears_text_sets(over: &Over) {
+    let bed = Bed::new(over);
     bed.check("ORM^O01", &order("NW", "A1", "P1"), "AA Order registered.")
         .await;
     let update = order("NW", "A1", "P1")
@@ -89,9 +107,8 @@ async fn absent_keeps_null_clears_text_sets() {
     assert_eq!(bed.attribute("A1", Attribute::PatientBirthDate), None);
 }
 
-#[tokio::test]
-async fn the_study_instance_uid_is_made_once_and_kept() {
-    let bed = Bed::new();
+async fn the_study_instance_uid_is_made_once_and_kept(over: &Over) {
+    let bed = Bed::new(over);
     bed.check("ORM^O01", &order("NW", "A1", "P1"), "AA Order registered.")
         .await;
     let made = bed.attribute("A1", Attribute::StudyInstanceUid).unwrap();
@@ -117,9 +134,8 @@ async fn the_study_instance_uid_is_made_once_and_kept() {
     );
 }
 
-#[tokio::test]
-async fn an_order_keeps_its_segments_to_the_byte() {
-    let bed = Bed::new();
+async fn an_order_keeps_its_segments_to_the_byte(over: &Over) {
+    let bed = Bed::new(over);
     let text = order("NW", "A1", "P1") + "NTE|1||not kept\rZDS|1.2.3\r";
     bed.check("ORM^O01", &text, "AA Order registered.").await;
     let segments = bed.order("A1").unwrap().order.segments;
@@ -128,9 +144,8 @@ async fn an_order_keeps_its_segments_to_the_byte() {
     assert_eq!(segments.delimiters, b"|^~\\&");
 }
 
-#[tokio::test]
-async fn a_second_report_updates_the_first() {
-    let bed = Bed::new();
+async fn a_second_report_updates_the_first(over: &Over) {
+    let bed = Bed::new(over);
     bed.check("ORM^O01", &order("NW", "A1", "P1"), "AA Order registered.")
         .await;
     bed.check("ORU^R01", &report("A1", "One"), "AA Report registered.")
@@ -153,9 +168,8 @@ async fn a_second_report_updates_the_first() {
     assert_eq!(bed.order("UNKNOWN"), None);
 }
 
-#[tokio::test]
-async fn demographics_change_in_all_orders_of_the_patient() {
-    let bed = Bed::new();
+async fn demographics_change_in_all_orders_of_the_patient(over: &Over) {
+    let bed = Bed::new(over);
     for accession_number in ["A1", "A2"] {
         let new = order("NW", accession_number, "P1");
         bed.check("ORM^O01", &new, "AA Order registered.").await;
@@ -202,9 +216,8 @@ async fn demographics_change_in_all_orders_of_the_patient() {
     .await;
 }
 
-#[tokio::test]
-async fn a_merge_moves_orders_and_gives_them_the_surviving_demographics() {
-    let bed = Bed::new();
+async fn a_merge_moves_orders_and_gives_them_the_surviving_demographics(over: &Over) {
+    let bed = Bed::new(over);
     for (accession_number, patient) in [("A1", "OLD"), ("A2", "OLD"), ("A3", "NEW")] {
         let new = order("NW", accession_number, patient);
         bed.check("ORM^O01", &new, "AA Order registered.").await;
@@ -248,9 +261,8 @@ async fn a_merge_moves_orders_and_gives_them_the_surviving_demographics() {
     );
 }
 
-#[tokio::test]
-async fn a_message_sent_again_is_answered_as_the_first_time_and_applied_once() {
-    let bed = Bed::new();
+async fn a_message_sent_again_is_answered_as_the_first_time_and_applied_once(over: &Over) {
+    let bed = Bed::new(over);
     bed.check("ORM^O01", &order("NW", "A1", "OLD"), "AA Order registered.")
         .await;
     let merge = message("ADT^A40", "M40", &a40("PID|1||NEW", "OLD"));
@@ -271,9 +283,8 @@ async fn a_message_sent_again_is_answered_as_the_first_time_and_applied_once() {
     assert_eq!(log(&bed).len(), 2);
 }
 
-#[tokio::test]
-async fn a_refused_message_sent_again_is_refused_as_the_first_time() {
-    let bed = Bed::new();
+async fn a_refused_message_sent_again_is_refused_as_the_first_time(over: &Over) {
+    let bed = Bed::new(over);
     let cancel = message("ORM^O01", "M1", "ORC|CA\rOBR|1|A1\r");
     let first = bed.send_bytes(cancel.as_bytes()).await;
     bed.check("ORM^O01", &order("NW", "A1", "P1"), "AA Order registered.")
@@ -283,9 +294,8 @@ async fn a_refused_message_sent_again_is_refused_as_the_first_time() {
     assert!(bed.order("A1").is_some());
 }
 
-#[tokio::test]
-async fn a_control_id_used_again_is_a_new_message_with_a_warning() {
-    let bed = Bed::new();
+async fn a_control_id_used_again_is_a_new_message_with_a_warning(over: &Over) {
+    let bed = Bed::new(over);
     let one = message("ORM^O01", "SAME", &order("NW", "A1", "P1"));
     let two = message("ORM^O01", "SAME", &order("NW", "A2", "P1"));
     bed.send_bytes(one.as_bytes()).await;
@@ -305,7 +315,7 @@ async fn a_control_id_used_again_is_a_new_message_with_a_warning() {
         0
     );
 
-    let strict = Bed::strict();
+    let strict = Bed::strict(over);
     strict.send_bytes(one.as_bytes()).await;
     let answer = strict.send_bytes(two.as_bytes()).await;
     assert_eq!(answer.code.as_str(), "AR");
@@ -313,9 +323,8 @@ async fn a_control_id_used_again_is_a_new_message_with_a_warning() {
     assert_eq!(strict.order("A2"), None);
 }
 
-#[tokio::test]
-async fn the_acknowledgement_has_the_shape_of_the_statement() {
-    let bed = Bed::new();
+async fn the_acknowledgement_has_the_shape_of_the_statement(over: &Over) {
+    let bed = Bed::new(over);
     let message = message("ORM^O01", "MSG 1", &order("NW", "A1", "P1"));
     let answer = bed.send_bytes(message.as_bytes()).await;
     let ack = String::from_utf8(answer.ack.to_vec()).unwrap();
@@ -330,9 +339,8 @@ async fn the_acknowledgement_has_the_shape_of_the_statement() {
     assert_eq!(stored.raw, message.as_bytes());
 }
 
-#[tokio::test]
-async fn what_is_refused_is_kept_with_its_answer() {
-    let bed = Bed::new();
+async fn what_is_refused_is_kept_with_its_answer(over: &Over) {
+    let bed = Bed::new(over);
     let cases: [(&[u8], &str); 7] = [
         (b"hello", "No message: the input does not start with MSH."),
         (b"", "No message: the input is empty."),
@@ -373,20 +381,21 @@ async fn what_is_refused_is_kept_with_its_answer() {
     );
 }
 
-#[tokio::test]
-async fn an_acknowledgement_is_never_acknowledged() {
-    let bed = Bed::new();
+async fn an_acknowledgement_is_never_acknowledged(over: &Over) {
+    let bed = Bed::new(over);
     let ack = message("ACK^O01", "9", "MSA|AA|1\r");
     let answer = bed.broker.receive(ack.into(), crate::bed::origin()).await;
     assert_eq!(answer, None);
 }
 
-#[tokio::test]
-async fn err_is_sent_where_the_profile_says_so() {
-    let bed = Bed::with(Profile {
-        send_err: true,
-        ..Profile::default()
-    });
+async fn err_is_sent_where_the_profile_says_so(over: &Over) {
+    let bed = Bed::with(
+        over,
+        Profile {
+            send_err: true,
+            ..Profile::default()
+        },
+    );
     let answer = bed.send("ORM^O01", "ORC|CA\rOBR|1\r").await;
     let ack = String::from_utf8(answer.ack.to_vec()).unwrap();
     assert!(
@@ -395,9 +404,8 @@ async fn err_is_sent_where_the_profile_says_so() {
     );
 }
 
-#[tokio::test]
-async fn an_order_that_changes_hands_says_so() {
-    let bed = Bed::new();
+async fn an_order_that_changes_hands_says_so(over: &Over) {
+    let bed = Bed::new(over);
     bed.check("ORM^O01", &order("NW", "A1", "P1"), "AA Order registered.")
         .await;
     let other = order("NW", "A1", "P2") + "ZDS|1.2.3\r";
@@ -413,9 +421,8 @@ async fn an_order_that_changes_hands_says_so() {
     assert_eq!(codes(3), ["other-patient"]);
 }
 
-#[tokio::test]
-async fn counts_follow_the_log() {
-    let bed = Bed::new();
+async fn counts_follow_the_log(over: &Over) {
+    let bed = Bed::new(over);
     bed.send("ORM^O01", &order("NW", "A1", "P1")).await;
     bed.send("ORM^O01", &order("NW", "A2", "P1")).await;
     bed.send("ORU^R01", &report("A1", "x")).await;
@@ -438,10 +445,9 @@ async fn counts_follow_the_log() {
     assert_eq!((page.total, page.items.len()), (2, 1));
 }
 
-#[tokio::test]
-async fn every_sample_message_gets_the_answer_that_it_expects() {
+async fn every_sample_message_gets_the_answer_that_it_expects(over: &Over) {
     use hl7_corpus::{CASES, Expect};
-    let bed = Bed::new();
+    let bed = Bed::new(over);
     for case in CASES {
         let answer = bed
             .broker

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::bed::{Over, Place};
 use crate::pretend::{Behaviour, Direct, Ris, ToRis, TokioClock};
 
 const MESSAGES: u64 = 12;
@@ -70,7 +71,10 @@ pub(crate) fn template() -> TempDir {
         .enable_all()
         .build()
         .unwrap();
-    let (directory, store) = runtime.block_on(crate::lanes::stored());
+    let stored = runtime.block_on(crate::lanes::stored(&Over::File));
+    let (Place::File(directory), store) = stored else {
+        unreachable!("it lies in a file");
+    };
     drop(store);
     drop(runtime);
     directory

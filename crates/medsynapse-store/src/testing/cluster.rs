@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::StoreError;
@@ -16,11 +16,18 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The name of its superuser.
 const USER: &str = "medsynapse";
 
-static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+/// Ends PostgreSQL and takes its directory away once nobody holds the other end of its standard
+/// input: when the process of the tests has ended, in whatever way.
+const JANITOR: &str = "read -r _; \
+    pid=$(head -n 1 data/postmaster.pid 2>/dev/null) && kill -s QUIT \"$pid\"; \
+    for _ in 1 2 3 4 5 6 7 8 9 10; do [ -e data/postmaster.pid ] || break; sleep 0.2; done; \
+    directory=$PWD; cd / && rm -rf \"$directory\"";
+
+static SHARED: Mutex<Option<Arc<Cluster>>> = Mutex::new(None);
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A PostgreSQL in a temporary directory, on a free port of this machine, with `fsync` on. It ends
-/// with this value.
+/// with this value, or with the process.
 #[derive(Debug)]
 pub struct Cluster {
     directory: PathBuf,
@@ -28,6 +35,7 @@ pub struct Cluster {
     port: u16,
     owner: Option<(u32, u32)>,
     child: Mutex<Option<Child>>,
+    janitor: Option<Child>,
 }
 
 impl Cluster {
@@ -37,6 +45,10 @@ impl Cluster {
     ///
     /// A sentence for the one who runs the tests.
     pub fn start() -> Result<Self, String> {
+        Self::start_in(&std::env::temp_dir())
+    }
+
+    fn start_in(place: &Path) -> Result<Self, String> {
         let programs = programs().ok_or(
             "PostgreSQL is not installed: put initdb and postgres on PATH \
              (Debian: apt-get install postgresql)",
@@ -44,20 +56,27 @@ impl Cluster {
         let owner = owner()?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("medsynapse-postgres-{}-{number}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
+        let directory = place.join(name);
         let say = |error: std::io::Error| format!("{}: {error}", directory.display());
         std::fs::create_dir(&directory).map_err(say)?;
         #[cfg(unix)]
         if let Some((user, group)) = owner {
             std::os::unix::fs::chown(&directory, Some(user), Some(group)).map_err(say)?;
         }
-        let cluster = Self {
+        let mut cluster = Self {
             port: free_port().map_err(say)?,
             directory,
             programs,
             owner,
             child: Mutex::new(None),
+            janitor: None,
         };
+        cluster.janitor = cluster
+            .run_as("sh".as_ref())
+            .args(["-c", JANITOR])
+            .stdin(Stdio::piped())
+            .spawn()
+            .ok();
         let made = cluster
             .command("initdb")
             .args(["-D", "data", "-U", USER, "-E", "UTF8", "--locale=C"])
@@ -72,18 +91,21 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// The one that the tests of this process share; the last of them ends it.
+    /// The one that the tests of this process share, in memory where there is such a place.
     ///
     /// # Errors
     ///
     /// As [`start`](Self::start).
     pub fn shared() -> Result<Arc<Self>, String> {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cluster) = shared.upgrade() {
-            return Ok(cluster);
+        if let Some(cluster) = &*shared {
+            return Ok(Arc::clone(cluster));
         }
-        let cluster = Arc::new(Self::start()?);
-        *shared = Arc::downgrade(&cluster);
+        let cluster = Arc::new(match memory() {
+            Some(place) => Self::start_in(place)?,
+            None => Self::start()?,
+        });
+        *shared = Some(Arc::clone(&cluster));
         Ok(cluster)
     }
 
@@ -202,7 +224,11 @@ impl Cluster {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.programs.join(program));
+        self.run_as(&self.programs.join(program))
+    }
+
+    fn run_as(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         command
             .current_dir(&self.directory)
             .stdin(Stdio::null())
@@ -221,6 +247,10 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         self.down("QUIT");
         let _ = std::fs::remove_dir_all(&self.directory);
+        if let Some(janitor) = &mut self.janitor {
+            drop(janitor.stdin.take());
+            let _ = janitor.wait();
+        }
     }
 }
 
@@ -236,6 +266,16 @@ fn programs() -> Option<PathBuf> {
     let has = |place: &Path, name| place.join(name).is_file();
     let mut found = places.into_iter();
     found.find(|place| has(place, "initdb") && has(place, "postgres"))
+}
+
+/// Where files do not wait for a disk, and a hundred small databases have room.
+fn memory() -> Option<&'static Path> {
+    const ROOM_KIB: u64 = 2 * 1024 * 1024;
+    let place = Path::new("/dev/shm");
+    let told = Command::new("df").args(["-Pk", "/dev/shm"]).output().ok()?;
+    let told = String::from_utf8(told.stdout).ok()?;
+    let free = told.lines().nth(1)?.split_whitespace().nth(3)?;
+    (free.parse::<u64>().ok()? >= ROOM_KIB).then_some(place)
 }
 
 fn free_port() -> std::io::Result<u16> {
