@@ -1,16 +1,12 @@
 //! The first answer to a request that may come again.
 
-use std::path::Path;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
 
-use super::{AccessStore, millis};
+use super::AccessStore;
 use crate::error::StoreError;
-use crate::vault::{Bundle, Item, Packer, Sealer};
 
 /// How long an answer is kept.
-const KEPT: TimeDelta = TimeDelta::hours(24);
+pub(crate) const KEPT: TimeDelta = TimeDelta::hours(24);
 
 /// What was answered the first time.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,170 +38,32 @@ pub enum Ticket {
     OtherRequest,
 }
 
-const COLUMNS: &str = "caller, key, request, status, head, body, sealed";
-
-/// A row, as it is stored.
-struct Kept {
-    caller: String,
-    key: String,
-    request: Vec<u8>,
-    status: Option<u16>,
-    head: Option<String>,
-    body: Option<Vec<u8>>,
-    sealed: bool,
-}
-
-/// What a part of a row is sealed for.
-fn context(part: &str, caller: &str, key: &str) -> Vec<u8> {
-    let mut context = Vec::with_capacity(64);
-    for text in ["idempotency", part, caller, key] {
-        context.extend_from_slice(&(text.len() as u64).to_le_bytes());
-        context.extend_from_slice(text.as_bytes());
+/// What there is to say of a request whose key is known.
+pub(crate) fn ticket(request: &[u8; 32], known: &[u8], answer: Option<FirstAnswer>) -> Ticket {
+    match answer {
+        _ if known != request => Ticket::OtherRequest,
+        None => Ticket::Unsettled,
+        Some(answer) => Ticket::Answered(answer),
     }
-    context
 }
 
-fn seal_answer(
-    sealer: &Sealer,
-    caller: &str,
-    key: &str,
-    answer: &FirstAnswer,
-) -> Result<Vec<u8>, StoreError> {
-    let mut packer = Packer::new(answer.head.len() + answer.body.len() + 16);
-    packer.add(Item::Text(answer.head.as_bytes()));
-    packer.add(Item::Blob(&answer.body));
-    let mut bytes = packer.into_bytes();
-    sealer.seal_behind_head(&context("answer", caller, key), &mut bytes)?;
-    Ok(bytes)
-}
-
-/// A row that does not open, or is not sealed where it should be.
-const DAMAGED: StoreError = StoreError::Corrupt {
-    table: "idempotency",
-    id: 0,
-};
-
-impl Kept {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            caller: row.get(0)?,
-            key: row.get(1)?,
-            request: row.get(2)?,
-            status: row.get(3)?,
-            head: row.get(4)?,
-            body: row.get(5)?,
-            sealed: row.get(6)?,
-        })
-    }
-
-    fn new(
+/// Where answers are kept; the methods are those of [`AccessStore`].
+pub(crate) trait Answers {
+    fn begin(
+        &self,
         caller: &str,
         key: &str,
-        request: &[u8],
-        sealer: Option<&Sealer>,
-    ) -> Result<Self, StoreError> {
-        // Who knows all of a request but a name could find the name by its digest.
-        let request = match sealer {
-            None => request.to_vec(),
-            Some(sealer) => sealer.seal(&context("request", caller, key), request)?,
-        };
-        Ok(Self {
-            caller: caller.into(),
-            key: key.into(),
-            request,
-            status: None,
-            head: None,
-            body: None,
-            sealed: sealer.is_some(),
-        })
-    }
-
-    /// The digest of the request, and what was answered.
-    fn open(self, sealer: Option<&Sealer>) -> Result<(Vec<u8>, Option<FirstAnswer>), StoreError> {
-        if self.sealed != sealer.is_some() {
-            return Err(DAMAGED);
-        }
-        let Some(sealer) = sealer else {
-            let answer = self.status.map(|status| FirstAnswer {
-                status,
-                head: self.head.unwrap_or_default(),
-                body: self.body.unwrap_or_default(),
-            });
-            return Ok((self.request, answer));
-        };
-        let open = |part: &str, sealed: &[u8]| {
-            let context = context(part, &self.caller, &self.key);
-            sealer.open(&context, sealed).map_err(|_| DAMAGED)
-        };
-        let request = open("request", &self.request)?;
-        let Some(status) = self.status else {
-            return Ok((request, None));
-        };
-        let plain = open("answer", self.body.as_deref().unwrap_or_default())?;
-        let bundle = Bundle::new(&plain);
-        let (Some(Item::Text(head)), Some(Item::Blob(body))) = (bundle.get(0), bundle.get(1))
-        else {
-            return Err(DAMAGED);
-        };
-        let answer = FirstAnswer {
-            status,
-            head: String::from_utf8_lossy(head).into_owned(),
-            body: body.to_vec(),
-        };
-        Ok((request, Some(answer)))
-    }
-
-    fn ticket(self, request: &[u8; 32], sealer: Option<&Sealer>) -> Result<Ticket, StoreError> {
-        let (known, answer) = self.open(sealer)?;
-        Ok(match answer {
-            _ if known != request => Ticket::OtherRequest,
-            None => Ticket::Unsettled,
-            Some(answer) => Ticket::Answered(answer),
-        })
-    }
-}
-
-/// Brings the answers of a data directory into another form: sealed by the first key, or plain.
-pub(crate) fn convert(directory: &Path, sealer: &Sealer, seal: bool) -> Result<(), StoreError> {
-    let Some(store) = AccessStore::open_existing(directory)? else {
-        return Ok(());
-    };
-    let mut connection = store.durable();
-    connection.pragma_update(None, "secure_delete", "ON")?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let rows: Vec<Kept> = transaction
-        .prepare(&format!("SELECT {COLUMNS} FROM idempotency"))?
-        .query_map([], Kept::read)?
-        .collect::<Result<_, _>>()?;
-    for row in rows {
-        let (caller, key) = (row.caller.clone(), row.key.clone());
-        let was = row.sealed.then_some(sealer);
-        let (request, answer) = row.open(was)?;
-        let to = seal.then_some(sealer);
-        let kept = Kept::new(&caller, &key, &request, to)?;
-        let (head, body) = match (&answer, to) {
-            (None, _) => (None, None),
-            (Some(answer), None) => (Some(answer.head.clone()), Some(answer.body.clone())),
-            (Some(answer), Some(sealer)) => {
-                let bytes = seal_answer(sealer, &caller, &key, answer)?;
-                (Some(String::new()), Some(bytes))
-            }
-        };
-        transaction.execute(
-            "UPDATE idempotency SET request = ?3, head = ?4, body = ?5, sealed = ?6 \
-             WHERE caller = ?1 AND key = ?2",
-            params![caller, key, kept.request, head, body, kept.sealed],
-        )?;
-    }
-    transaction.commit()?;
-    // Nothing of what the rows said before stays in free pages or in the log.
-    connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
-    Ok(())
+        request: &[u8; 32],
+        now: DateTime<Utc>,
+    ) -> Result<Ticket, StoreError>;
+    fn settle(&self, caller: &str, key: &str, answer: &FirstAnswer) -> Result<(), StoreError>;
+    fn forget(&self, caller: &str, key: &str) -> Result<(), StoreError>;
 }
 
 impl AccessStore {
     /// Whether the request of `caller` with this key may be carried out; `request` is a digest of
-    /// all that it asks for. A new one is on disk as unsettled when this returns.
+    /// all that it asks for. A new one is on disk as unsettled when this returns, and of any
+    /// number of callers, on any number of servers, one is told that it is new.
     ///
     /// # Errors
     ///
@@ -217,31 +75,7 @@ impl AccessStore {
         request: &[u8; 32],
         now: DateTime<Utc>,
     ) -> Result<Ticket, StoreError> {
-        let mut connection = self.durable();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute(
-            "DELETE FROM idempotency WHERE at < ?1",
-            [millis(now - KEPT)],
-        )?;
-        let sealer = self.sealer.as_ref();
-        let sql = format!("SELECT {COLUMNS} FROM idempotency WHERE caller = ?1 AND key = ?2");
-        let found = transaction
-            .query_row(&sql, params![caller, key], Kept::read)
-            .optional()?;
-        let ticket = match found {
-            None => {
-                let kept = Kept::new(caller, key, request, sealer)?;
-                transaction.execute(
-                    "INSERT INTO idempotency (caller, key, at, request, sealed) \
-                     VALUES (?1, ?2, ?3, ?4, ?5)",
-                    params![caller, key, millis(now), kept.request, kept.sealed],
-                )?;
-                Ticket::New
-            }
-            Some(kept) => kept.ticket(request, sealer)?,
-        };
-        transaction.commit()?;
-        Ok(ticket)
+        self.home.begin(caller, key, request, now)
     }
 
     /// Keeps the answer to a request that was new.
@@ -250,15 +84,7 @@ impl AccessStore {
     ///
     /// The database cannot be written.
     pub fn settle(&self, caller: &str, key: &str, answer: &FirstAnswer) -> Result<(), StoreError> {
-        let (head, body) = match &self.sealer {
-            None => (answer.head.as_str(), answer.body.clone()),
-            Some(sealer) => ("", seal_answer(sealer, caller, key, answer)?),
-        };
-        self.durable().execute(
-            "UPDATE idempotency SET status = ?3, head = ?4, body = ?5 WHERE caller = ?1 AND key = ?2",
-            params![caller, key, answer.status, head, body],
-        )?;
-        Ok(())
+        self.home.settle(caller, key, answer)
     }
 
     /// Forgets a request that had no effect, so that it can come again.
@@ -267,45 +93,6 @@ impl AccessStore {
     ///
     /// The database cannot be written.
     pub fn forget(&self, caller: &str, key: &str) -> Result<(), StoreError> {
-        let sql = "DELETE FROM idempotency WHERE caller = ?1 AND key = ?2";
-        self.durable().execute(sql, params![caller, key])?;
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_is_carried_out_once_and_answered_alike_for_a_day() {
-        let directory = tempfile::tempdir().unwrap();
-        let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
-        let (one, two) = ([1; 32], [2; 32]);
-        let answer = FirstAnswer {
-            status: 201,
-            head: String::new(),
-            body: b"{}".to_vec(),
-        };
-        {
-            let store = AccessStore::open(directory.path()).unwrap();
-            assert_eq!(store.begin("a", "k", &one, now).unwrap(), Ticket::New);
-            assert_eq!(store.begin("a", "k", &one, now).unwrap(), Ticket::Unsettled);
-            assert_eq!(store.begin("b", "k", &two, now).unwrap(), Ticket::New);
-            store.settle("a", "k", &answer).unwrap();
-        }
-        let store = AccessStore::open(directory.path()).unwrap();
-        let again = store
-            .begin("a", "k", &one, now + TimeDelta::hours(23))
-            .unwrap();
-        assert_eq!(again, Ticket::Answered(answer));
-        assert_eq!(
-            store.begin("a", "k", &two, now).unwrap(),
-            Ticket::OtherRequest
-        );
-        let tomorrow = now + TimeDelta::hours(25);
-        assert_eq!(store.begin("a", "k", &two, tomorrow).unwrap(), Ticket::New);
-        store.forget("a", "k").unwrap();
-        assert_eq!(store.begin("a", "k", &one, tomorrow).unwrap(), Ticket::New);
+        self.home.forget(caller, key)
     }
 }

@@ -1,9 +1,8 @@
 //! API keys: their digests, never the keys.
 
 use chrono::{DateTime, Utc};
-use rusqlite::params;
 
-use super::{AccessStore, millis, moment};
+use super::AccessStore;
 use crate::error::StoreError;
 
 /// A key as it is kept.
@@ -25,6 +24,15 @@ pub struct KeyRecord {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
+/// Where keys are kept; the methods are those of [`AccessStore`].
+pub(crate) trait Keyring {
+    fn add_key(&self, key: &KeyRecord) -> Result<(), StoreError>;
+    fn keys(&self) -> Result<Vec<KeyRecord>, StoreError>;
+    fn revoke_key(&self, id: &str, at: DateTime<Utc>) -> Result<bool, StoreError>;
+    fn purge_keys(&self, now: DateTime<Utc>) -> Result<usize, StoreError>;
+    fn version(&self) -> Result<i64, StoreError>;
+}
+
 impl AccessStore {
     /// Keeps a key.
     ///
@@ -32,20 +40,7 @@ impl AccessStore {
     ///
     /// There is one with this id, or the database cannot be written.
     pub fn add_key(&self, key: &KeyRecord) -> Result<(), StoreError> {
-        self.durable().execute(
-            "INSERT INTO api_key (id, name, digest, scopes, created_at, expires_at, revoked_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![
-                key.id,
-                key.name,
-                key.digest,
-                key.scopes,
-                millis(key.created_at),
-                key.expires_at.map(millis),
-                key.revoked_at.map(millis)
-            ],
-        )?;
-        Ok(())
+        self.home.add_key(key)
     }
 
     /// All keys, those that expired or were taken back too, in the order in which they were made.
@@ -54,23 +49,7 @@ impl AccessStore {
     ///
     /// The database cannot be read.
     pub fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
-        let connection = self.durable();
-        let mut statement = connection.prepare_cached(
-            "SELECT id, name, digest, scopes, created_at, expires_at, revoked_at
-             FROM api_key ORDER BY created_at, id",
-        )?;
-        let rows = statement.query_map([], |row| {
-            Ok(KeyRecord {
-                id: row.get(0)?,
-                name: row.get(1)?,
-                digest: row.get(2)?,
-                scopes: row.get(3)?,
-                created_at: moment(row.get(4)?),
-                expires_at: row.get::<_, Option<i64>>(5)?.map(moment),
-                revoked_at: row.get::<_, Option<i64>>(6)?.map(moment),
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        self.home.keys()
     }
 
     /// Takes a key back; false where no key in use has this id.
@@ -79,8 +58,7 @@ impl AccessStore {
     ///
     /// The database cannot be written.
     pub fn revoke_key(&self, id: &str, at: DateTime<Utc>) -> Result<bool, StoreError> {
-        let sql = "UPDATE api_key SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
-        Ok(self.durable().execute(sql, params![id, millis(at)])? > 0)
+        self.home.revoke_key(id, at)
     }
 
     /// Forgets keys that can open nothing any more, and says how many they were.
@@ -89,20 +67,16 @@ impl AccessStore {
     ///
     /// The database cannot be written.
     pub fn purge_keys(&self, now: DateTime<Utc>) -> Result<usize, StoreError> {
-        let sql = "DELETE FROM api_key WHERE revoked_at IS NOT NULL OR expires_at <= ?1";
-        Ok(self.durable().execute(sql, [millis(now)])?)
+        self.home.purge_keys(now)
     }
 
-    /// A number that changes when another process changed the database.
+    /// A number that changes when somebody else, another process or another server, changed the
+    /// keys.
     ///
     /// # Errors
     ///
     /// The database cannot be read.
     pub fn version(&self) -> Result<i64, StoreError> {
-        // The trail, which this process writes all the time, has a connection of its own; so its
-        // writes change the number too, and a caller reads the keys once more than it must.
-        Ok(self
-            .durable()
-            .query_row("PRAGMA data_version", [], |row| row.get(0))?)
+        self.home.version()
     }
 }

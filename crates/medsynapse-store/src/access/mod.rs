@@ -1,64 +1,44 @@
 //! [`AccessStore`]: who may ask, who asked, and what was answered before.
 //!
-//! A database of its own, `access.db` beside the messages: keys can be added while the server
-//! runs, the trail can be verified beside it, and neither ever waits for a batch of messages.
+//! A database of its own, `access.db` beside the messages, or tables and connections of their own
+//! in a PostgreSQL that several servers share: keys can be added while servers run, the trail can
+//! be verified beside them, and neither ever waits for a batch of messages.
 
 mod idempotency;
 mod keys;
+mod sqlite;
 mod trail;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::Connection;
-
-pub(crate) use idempotency::convert;
 pub use idempotency::{FirstAnswer, Ticket};
 pub use keys::KeyRecord;
+pub(crate) use sqlite::convert;
 pub use trail::{TrailCheck, TrailEntry, TrailKey, TrailPage, TrailRecord};
 
 use crate::error::StoreError;
-use crate::sqlite::{connect, make_directory, make_private};
-use crate::vault::{Keys, Sealer};
+#[cfg(feature = "postgres")]
+use crate::postgres::{PostgresAccess, PostgresOptions};
+use crate::vault::Keys;
+pub(crate) use idempotency::Answers;
+#[cfg(feature = "postgres")]
+pub(crate) use idempotency::{KEPT, ticket};
+pub(crate) use keys::Keyring;
+pub(crate) use sqlite::SqliteAccess;
+pub(crate) use trail::Trail;
+#[cfg(feature = "postgres")]
+pub(crate) use trail::{Chain, link, seal};
 
-/// The name of the database in the data directory.
-const FILE: &str = "access.db";
+/// Where all of it is kept.
+trait Home: Keyring + Answers + Trail + Send + Sync {}
 
-/// Which tables there are; `user_version` counts the steps.
-const TABLES: &str = "
-CREATE TABLE api_key (
-  id TEXT PRIMARY KEY, name TEXT NOT NULL, digest BLOB NOT NULL UNIQUE, scopes TEXT NOT NULL,
-  created_at INTEGER NOT NULL, expires_at INTEGER, revoked_at INTEGER
-) STRICT;
-CREATE TABLE trail (
-  n INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, peer TEXT NOT NULL,
-  action TEXT NOT NULL, target TEXT NOT NULL, patient TEXT, outcome INTEGER NOT NULL,
-  link BLOB NOT NULL
-) STRICT;
-CREATE TABLE trail_head (one INTEGER PRIMARY KEY CHECK (one = 1), n INTEGER NOT NULL,
-  seal BLOB NOT NULL) STRICT;
-CREATE TRIGGER trail_is_never_changed BEFORE UPDATE ON trail
-  BEGIN SELECT RAISE(ABORT, 'the trail is append-only'); END;
-CREATE TRIGGER trail_is_never_shortened BEFORE DELETE ON trail
-  BEGIN SELECT RAISE(ABORT, 'the trail is append-only'); END;
-CREATE TABLE idempotency (
-  caller TEXT NOT NULL, key TEXT NOT NULL, at INTEGER NOT NULL, request BLOB NOT NULL,
-  status INTEGER, head TEXT, body BLOB, PRIMARY KEY (caller, key)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX idempotency_at ON idempotency (at);
-PRAGMA user_version = 1;
-";
-
-/// Whether an answer is sealed.
-const SEALED: &str = "
-ALTER TABLE idempotency ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
-PRAGMA user_version = 2;
-";
+impl<T: Keyring + Answers + Trail + Send + Sync> Home for T {}
 
 /// Keys, the audit trail and the answers to requests with an `Idempotency-Key`.
 ///
-/// The methods block. Several processes may have it open.
+/// The methods block. Several processes may have it open, and on a PostgreSQL several servers:
+/// then a key opens all of them, an answer is given again by any, and the trail is one.
 ///
 /// ```
 /// use medsynapse_store::AccessStore;
@@ -69,12 +49,7 @@ PRAGMA user_version = 2;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct AccessStore {
-    /// Keys and answers: what is said to be kept is on disk.
-    durable: Mutex<Connection>,
-    /// The trail: in order and whole, but its last moments may be lost with the power.
-    trail: Mutex<Connection>,
-    /// Seals answers, which may speak of patients.
-    sealer: Option<Sealer>,
+    home: Box<dyn Home>,
 }
 
 impl fmt::Debug for AccessStore {
@@ -100,33 +75,8 @@ impl AccessStore {
     ///
     /// As there.
     pub fn open_with(directory: &Path, keys: Option<&Keys>) -> Result<Self, StoreError> {
-        make_directory(directory)?;
-        let path = directory.join(FILE);
-        make_private(&path)?;
-        let mut durable = connect(&path, false)?;
-        durable.pragma_update(None, "journal_mode", "WAL")?;
-        let transaction =
-            durable.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        match version {
-            0 => {
-                transaction.execute_batch(TABLES)?;
-                transaction.execute_batch(SEALED)?;
-            }
-            1 => transaction.execute_batch(SEALED)?,
-            2 => {}
-            later => {
-                let text = format!("{FILE} has version {later}, this program knows 2");
-                return Err(StoreError::Migration(text));
-            }
-        }
-        transaction.commit()?;
-        let trail = connect(&path, false)?;
-        trail.pragma_update(None, "synchronous", "NORMAL")?;
         Ok(Self {
-            durable: Mutex::new(durable),
-            trail: Mutex::new(trail),
-            sealer: keys.map(Sealer::new).transpose()?,
+            home: Box::new(SqliteAccess::open(directory, keys)?),
         })
     }
 
@@ -136,27 +86,47 @@ impl AccessStore {
     ///
     /// It is there and cannot be read.
     pub fn open_existing(directory: &Path) -> Result<Option<Self>, StoreError> {
-        if directory.join(FILE).exists() {
-            return Self::open(directory).map(Some);
-        }
-        Ok(None)
+        let found = SqliteAccess::open_existing(directory)?;
+        Ok(found.map(|home| Self {
+            home: Box::new(home),
+        }))
     }
 
-    fn durable(&self) -> MutexGuard<'_, Connection> {
-        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Opens what servers share, bringing the database to this version where it is older or empty.
+    ///
+    /// The database may go away and come back: what is asked meanwhile fails with
+    /// [`StoreError::Unreachable`] within five seconds, and nothing has to be opened again.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be reached or used, or a later program has brought it along.
+    #[cfg(feature = "postgres")]
+    pub fn open_shared(options: &PostgresOptions) -> Result<Self, StoreError> {
+        Ok(Self {
+            home: Box::new(PostgresAccess::open(options)?),
+        })
     }
 
-    fn trail(&self) -> MutexGuard<'_, Connection> {
-        self.trail.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Opens what servers share if it is there already, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The database cannot be reached or read.
+    #[cfg(feature = "postgres")]
+    pub fn open_shared_existing(options: &PostgresOptions) -> Result<Option<Self>, StoreError> {
+        let found = PostgresAccess::open_existing(options)?;
+        Ok(found.map(|home| Self {
+            home: Box::new(home),
+        }))
     }
 }
 
 /// Milliseconds since 1970 of a moment.
-fn millis(at: chrono::DateTime<chrono::Utc>) -> i64 {
+pub(crate) fn millis(at: chrono::DateTime<chrono::Utc>) -> i64 {
     at.timestamp_millis()
 }
 
 /// The moment so many milliseconds after 1970.
-fn moment(millis: i64) -> chrono::DateTime<chrono::Utc> {
+pub(crate) fn moment(millis: i64) -> chrono::DateTime<chrono::Utc> {
     chrono::DateTime::from_timestamp_millis(millis).unwrap_or_default()
 }

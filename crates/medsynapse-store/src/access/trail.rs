@@ -4,10 +4,9 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use sha2::Sha256;
 
-use super::{AccessStore, millis, moment};
+use super::{AccessStore, millis};
 use crate::error::StoreError;
 
 /// The secret of a trail: who does not have it can neither forge an entry nor find a patient.
@@ -36,6 +35,17 @@ impl TrailKey {
             mac.update(part);
         }
         mac.finalize().into_bytes().into()
+    }
+
+    /// Shows which secret this is to who has it, and nothing to who has not.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn proof(&self) -> [u8; 32] {
+        self.mac(b"proof", &[])
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) const fn secret(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// What stands for a patient in the trail: the same for the same id, and without the secret
@@ -107,7 +117,7 @@ pub enum TrailCheck {
     },
 }
 
-fn link(key: &TrailKey, before: &[u8], n: i64, entry: &TrailEntry) -> [u8; 32] {
+pub(crate) fn link(key: &TrailKey, before: &[u8], n: i64, entry: &TrailEntry) -> [u8; 32] {
     key.mac(
         b"trail",
         &[
@@ -124,70 +134,106 @@ fn link(key: &TrailKey, before: &[u8], n: i64, entry: &TrailEntry) -> [u8; 32] {
     )
 }
 
-fn seal(key: &TrailKey, n: i64, link: &[u8]) -> [u8; 32] {
+pub(crate) fn seal(key: &TrailKey, n: i64, link: &[u8]) -> [u8; 32] {
     key.mac(b"head", &[&n.to_be_bytes(), link])
 }
 
-const COLUMNS: &str = "n, at, who, peer, action, target, patient, outcome, link";
-
-fn record(row: &Row<'_>) -> rusqlite::Result<TrailRecord> {
-    Ok(TrailRecord {
-        n: row.get(0)?,
-        entry: TrailEntry {
-            at: moment(row.get(1)?),
-            who: row.get(2)?,
-            peer: row.get(3)?,
-            action: row.get(4)?,
-            target: row.get(5)?,
-            patient: row.get(6)?,
-            outcome: row.get(7)?,
-        },
-        link: row.get(8)?,
-    })
+/// Goes along a trail and holds each entry to its link.
+pub(crate) struct Chain<'a> {
+    key: &'a TrailKey,
+    n: i64,
+    before: Vec<u8>,
 }
 
-fn last(connection: &Connection) -> rusqlite::Result<(i64, Vec<u8>)> {
-    let sql = "SELECT n, link FROM trail ORDER BY n DESC LIMIT 1";
-    let found = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)));
-    Ok(found.optional()?.unwrap_or_default())
+impl<'a> Chain<'a> {
+    pub(crate) const fn new(key: &'a TrailKey) -> Self {
+        Self {
+            key,
+            n: 0,
+            before: Vec::new(),
+        }
+    }
+
+    /// The next entry; `None` for one that cannot be read.
+    pub(crate) fn follow(&mut self, found: Option<&TrailRecord>) -> Result<(), TrailCheck> {
+        self.n += 1;
+        let n = self.n;
+        let broken = |reason| Err(TrailCheck::Broken { n, reason });
+        let Some(found) = found else {
+            return broken("the entry cannot be read");
+        };
+        if found.n != n {
+            return broken("the entry is missing");
+        }
+        self.before = link(self.key, &self.before, n, &found.entry).to_vec();
+        if self.before != found.link {
+            return broken("the entry, or the one before it, was changed");
+        }
+        Ok(())
+    }
+
+    /// Whether this is the link of the last entry.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn ends_with(&self, link: &[u8]) -> bool {
+        self.before == link
+    }
+
+    /// What was found, once the head says how long the trail is.
+    pub(crate) fn end(self, head: Option<(i64, &[u8])>) -> TrailCheck {
+        let n = self.n;
+        match head {
+            None if n == 0 => TrailCheck::Whole { entries: 0 },
+            Some((count, found)) if count == n && found == seal(self.key, n, &self.before) => {
+                TrailCheck::Whole { entries: n }
+            }
+            _ => TrailCheck::Broken {
+                n: n + 1,
+                reason: "entries at the end were taken away",
+            },
+        }
+    }
+}
+
+/// Where a trail is kept; the methods are those of [`AccessStore`].
+pub(crate) trait Trail {
+    fn agree(
+        &self,
+        given: Option<&TrailKey>,
+        fresh: Option<[u8; 32]>,
+    ) -> Result<Option<TrailKey>, StoreError>;
+    fn append(&self, key: &TrailKey, entries: &[TrailEntry]) -> Result<(), StoreError>;
+    fn trail_page(&self, before: Option<i64>, limit: u32) -> Result<TrailPage, StoreError>;
+    fn verify_trail(&self, key: &TrailKey) -> Result<TrailCheck, StoreError>;
 }
 
 impl AccessStore {
-    /// Appends entries to the trail, all or none.
+    /// The secret of the trail, the same for all who share it.
+    ///
+    /// Where it is `given`, as by the configuration of each server, the database keeps a proof of
+    /// it alone, and who comes with another one is refused. Where it is not, the database keeps
+    /// it: the first who comes puts a `fresh` one there. `None` where there is none yet, and in a
+    /// data directory, whose secret lies beside the database.
     ///
     /// # Errors
     ///
-    /// The database cannot be written.
+    /// Another secret was given than to others, one is missing, or the database fails.
+    pub fn trail_key(
+        &self,
+        given: Option<&TrailKey>,
+        fresh: Option<[u8; 32]>,
+    ) -> Result<Option<TrailKey>, StoreError> {
+        self.home.agree(given, fresh)
+    }
+
+    /// Appends entries to the trail, all or none. Several servers may do so at a time: it is one
+    /// chain.
+    ///
+    /// # Errors
+    ///
+    /// The database cannot be written. Where it did not say whether it committed, the same entries
+    /// can be given again, and are in the trail once.
     pub fn append(&self, key: &TrailKey, entries: &[TrailEntry]) -> Result<(), StoreError> {
-        let mut connection = self.trail();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let (mut n, mut before) = last(&transaction)?;
-        {
-            let sql = format!("INSERT INTO trail ({COLUMNS}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)");
-            let mut insert = transaction.prepare_cached(&sql)?;
-            for entry in entries {
-                n += 1;
-                before = link(key, &before, n, entry).to_vec();
-                insert.execute(params![
-                    n,
-                    millis(entry.at),
-                    entry.who,
-                    entry.peer,
-                    entry.action,
-                    entry.target,
-                    entry.patient,
-                    entry.outcome,
-                    before
-                ])?;
-            }
-        }
-        transaction.execute(
-            "INSERT INTO trail_head (one, n, seal) VALUES (1, ?1, ?2)
-             ON CONFLICT DO UPDATE SET n = excluded.n, seal = excluded.seal",
-            params![n, seal(key, n, &before)],
-        )?;
-        transaction.commit()?;
-        Ok(())
+        self.home.append(key, entries)
     }
 
     /// Entries before number `before`, the latest first.
@@ -196,15 +242,7 @@ impl AccessStore {
     ///
     /// The database cannot be read.
     pub fn trail_page(&self, before: Option<i64>, limit: u32) -> Result<TrailPage, StoreError> {
-        let connection = self.durable();
-        let sql = format!("SELECT {COLUMNS} FROM trail WHERE n < ?1 ORDER BY n DESC LIMIT ?2");
-        let mut statement = connection.prepare_cached(&sql)?;
-        let before = before.unwrap_or(i64::MAX);
-        let rows = statement.query_map(params![before, i64::from(limit) + 1], record)?;
-        let mut items = rows.collect::<Result<Vec<_>, _>>()?;
-        let more = items.len() > limit as usize;
-        items.truncate(limit as usize);
-        Ok(TrailPage { items, more })
+        self.home.trail_page(before, limit)
     }
 
     /// Goes through the whole trail and says whether it is what was written.
@@ -213,115 +251,13 @@ impl AccessStore {
     ///
     /// The database cannot be read.
     pub fn verify_trail(&self, key: &TrailKey) -> Result<TrailCheck, StoreError> {
-        let mut connection = self.durable();
-        // One moment's view: the server may be writing.
-        let transaction = connection.transaction()?;
-        let sql = format!("SELECT {COLUMNS} FROM trail ORDER BY n");
-        let mut statement = transaction.prepare(&sql)?;
-        let mut rows = statement.query([])?;
-        let (mut n, mut before) = (0, Vec::new());
-        while let Some(row) = rows.next()? {
-            let Ok(found) = record(row) else {
-                let reason = "the entry cannot be read";
-                return Ok(TrailCheck::Broken { n: n + 1, reason });
-            };
-            n += 1;
-            if found.n != n {
-                return Ok(TrailCheck::Broken {
-                    n,
-                    reason: "the entry is missing",
-                });
-            }
-            before = link(key, &before, n, &found.entry).to_vec();
-            if before != found.link {
-                let reason = "the entry, or the one before it, was changed";
-                return Ok(TrailCheck::Broken { n, reason });
-            }
-        }
-        let head = transaction
-            .query_row("SELECT n, seal FROM trail_head", [], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
-            })
-            .optional()?;
-        Ok(match head {
-            None if n == 0 => TrailCheck::Whole { entries: 0 },
-            Some((count, found)) if count == n && found == seal(key, n, &before) => {
-                TrailCheck::Whole { entries: n }
-            }
-            _ => TrailCheck::Broken {
-                n: n + 1,
-                reason: "entries at the end were taken away",
-            },
-        })
+        self.home.verify_trail(key)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn entry(target: &str) -> TrailEntry {
-        TrailEntry {
-            at: DateTime::UNIX_EPOCH,
-            who: "key:a".into(),
-            peer: "127.0.0.1:1".into(),
-            action: "GET /api/v1/orders/{accession}".into(),
-            target: target.into(),
-            patient: None,
-            outcome: 200,
-        }
-    }
-
-    #[test]
-    fn whatever_is_done_to_the_trail_is_found() {
-        let key = TrailKey::new([7; 32]);
-        let check = |change: &str| {
-            let directory = tempfile::tempdir().unwrap();
-            let store = AccessStore::open(directory.path()).unwrap();
-            store.append(&key, &[entry("A1"), entry("A2")]).unwrap();
-            store.append(&key, &[entry("A3")]).unwrap();
-            // Somebody with the database in hand.
-            let connection = Connection::open(directory.path().join("access.db")).unwrap();
-            connection
-                .execute_batch(&format!(
-                    "DROP TRIGGER trail_is_never_changed; DROP TRIGGER trail_is_never_shortened;
-                     {change}"
-                ))
-                .unwrap();
-            store.verify_trail(&key).unwrap()
-        };
-        let broken = |n| move |found: TrailCheck| matches!(found, TrailCheck::Broken { n: at, .. } if at == n);
-        assert_eq!(check(""), TrailCheck::Whole { entries: 3 });
-        assert!(broken(2)(check(
-            "UPDATE trail SET outcome = 403 WHERE n = 2;"
-        )));
-        assert!(broken(2)(check(
-            "UPDATE trail SET target = 'A9' WHERE n = 2;"
-        )));
-        assert!(broken(2)(check("DELETE FROM trail WHERE n = 2;")));
-        assert!(broken(3)(check("DELETE FROM trail WHERE n = 3;")));
-        assert!(broken(3)(check(
-            "DELETE FROM trail WHERE n = 3; UPDATE trail_head SET n = 2;"
-        )));
-        assert!(broken(1)(check(
-            "DELETE FROM trail; DELETE FROM trail_head;
-            INSERT INTO trail VALUES (1, 0, 'x', '', '', '', NULL, 200, zeroblob(32));"
-        )));
-        assert!(broken(3)(check("UPDATE trail SET n = 4 WHERE n = 3;")));
-    }
-
-    #[test]
-    fn the_trail_only_grows() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = AccessStore::open(directory.path()).unwrap();
-        let key = TrailKey::new([7; 32]);
-        store.append(&key, &[entry("A1")]).unwrap();
-        for change in ["UPDATE trail SET outcome = 1", "DELETE FROM trail"] {
-            assert!(store.trail().execute(change, []).is_err(), "{change}");
-        }
-        let page = store.trail_page(None, 10).unwrap();
-        assert_eq!((page.items.len(), page.more), (1, false));
-    }
 
     #[test]
     fn a_patient_is_the_same_under_one_secret_only() {

@@ -1,9 +1,11 @@
 //! What every [`Store`] does alike: [`keep`] checks the promises of one, [`alike`] that two of them
 //! answer the same to whatever is asked.
 
+mod access;
 mod asked;
 mod script;
 
+pub use access::access;
 pub use script::Script;
 
 use chrono::{DateTime, TimeDelta, Utc};

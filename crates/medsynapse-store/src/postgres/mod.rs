@@ -1,5 +1,6 @@
 //! [`PostgresStore`]: several servers on one PostgreSQL.
 
+mod access;
 mod apply;
 mod block;
 mod connect;
@@ -41,6 +42,7 @@ use crate::record::{
 };
 use crate::shared::{Heard, Shared};
 use crate::work::{Done, Work};
+pub(crate) use access::PostgresAccess;
 use apply::Writer;
 use connect::{Target, reader_session};
 pub use copy::{CopiedTable, copy_to_postgres};

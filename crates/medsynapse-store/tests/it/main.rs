@@ -1,5 +1,6 @@
 //! Every store through its front door.
 #![cfg(test)]
 
+mod access;
 mod alike;
 mod postgres;

@@ -1,0 +1,292 @@
+//! Keys, trail and answers: in a file, and shared by several servers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use medsynapse_store::testing::Cluster;
+use medsynapse_store::{
+    AccessStore, FirstAnswer, KeyRecord, Keys, PostgresOptions, StoreError, Ticket, TrailCheck,
+    TrailEntry, TrailKey, contract,
+};
+use tempfile::TempDir;
+
+const KEY: TrailKey = TrailKey::new([7; 32]);
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_686_748_456, 0).unwrap()
+}
+
+fn shared(url: &str, node: &str) -> AccessStore {
+    AccessStore::open_shared(&PostgresOptions::new(url, node)).unwrap()
+}
+
+fn entry(target: &str) -> TrailEntry {
+    TrailEntry {
+        at: now(),
+        who: "key:a".into(),
+        peer: "127.0.0.1:1".into(),
+        action: "GET /api/v1/orders/{accession}".into(),
+        target: target.into(),
+        patient: None,
+        outcome: 200,
+    }
+}
+
+#[test]
+fn a_file_keeps_the_contract() {
+    let directory = TempDir::new().unwrap();
+    contract::access(&|| AccessStore::open(directory.path()).unwrap());
+}
+
+#[test]
+fn an_encrypted_file_keeps_the_contract() {
+    let directory = TempDir::new().unwrap();
+    let secret = std::array::from_fn(|n| u8::try_from(n).unwrap() ^ 0x35);
+    let keys: Keys = Keys::line("one", &secret).unwrap().parse().unwrap();
+    contract::access(&|| AccessStore::open_with(directory.path(), Some(&keys)).unwrap());
+}
+
+#[test]
+fn a_shared_one_keeps_the_contract() {
+    let Some(cluster) = Cluster::or_skip("a_shared_one_keeps_the_contract") else {
+        return;
+    };
+    let url = cluster.fresh().unwrap();
+    contract::access(&|| shared(&url, "one"));
+}
+
+#[test]
+fn what_is_not_there_is_not_made_by_looking() {
+    let Some(cluster) = Cluster::or_skip("what_is_not_there_is_not_made_by_looking") else {
+        return;
+    };
+    let url = cluster.fresh().unwrap();
+    let options = PostgresOptions::new(&url, "looks");
+    for _ in 0..2 {
+        assert!(
+            AccessStore::open_shared_existing(&options)
+                .unwrap()
+                .is_none()
+        );
+    }
+    drop(shared(&url, "makes"));
+    let found = AccessStore::open_shared_existing(&options).unwrap();
+    assert!(found.unwrap().keys().unwrap().is_empty());
+}
+
+#[test]
+fn whatever_is_done_to_a_shared_trail_is_found() {
+    let Some(cluster) = Cluster::or_skip("whatever_is_done_to_a_shared_trail_is_found") else {
+        return;
+    };
+    let check = |changes: &[&str]| {
+        let url = cluster.fresh().unwrap();
+        let store = shared(&url, "one");
+        store.append(&KEY, &[entry("A1"), entry("A2")]).unwrap();
+        store.append(&KEY, &[entry("A3")]).unwrap();
+        // Somebody who owns the database.
+        cluster
+            .run(&url, "DROP TRIGGER trail_is_append_only ON trail")
+            .unwrap();
+        for change in changes {
+            cluster.run(&url, change).unwrap();
+        }
+        let before = store.verify_trail(&KEY).unwrap();
+        // It stays so when servers go on writing.
+        if store.append(&KEY, &[entry("A4")]).is_ok() {
+            let after = store.verify_trail(&KEY).unwrap();
+            let whole = |found: &TrailCheck| matches!(found, TrailCheck::Whole { .. });
+            assert_eq!(whole(&before), whole(&after), "{changes:?}");
+        }
+        before
+    };
+    let broken = |n: i64, changes: &[&str]| {
+        let found = check(changes);
+        let at = |found: &TrailCheck| matches!(found, TrailCheck::Broken { n: at, .. } if *at == n);
+        assert!(at(&found), "{changes:?}: {found:?}");
+    };
+    assert_eq!(check(&[]), TrailCheck::Whole { entries: 3 });
+    broken(2, &["UPDATE trail SET outcome = 403 WHERE n = 2"]);
+    broken(2, &["UPDATE trail SET outcome = -1 WHERE n = 2"]);
+    broken(2, &["UPDATE trail SET target = 'A9' WHERE n = 2"]);
+    broken(2, &["DELETE FROM trail WHERE n = 2"]);
+    broken(3, &["DELETE FROM trail WHERE n = 3"]);
+    broken(3, &["UPDATE trail SET n = 4 WHERE n = 3"]);
+    let cut = "UPDATE trail_head SET n = 2, link = (SELECT link FROM trail WHERE n = 2)";
+    broken(3, &["DELETE FROM trail WHERE n = 3", cut]);
+    broken(4, &["UPDATE trail_head SET link = ''"]);
+    broken(4, &["DELETE FROM trail_head"]);
+}
+
+#[test]
+fn a_shared_trail_only_grows() {
+    let Some(cluster) = Cluster::or_skip("a_shared_trail_only_grows") else {
+        return;
+    };
+    let url = cluster.fresh().unwrap();
+    let store = shared(&url, "one");
+    store.append(&KEY, &[entry("A1\0\u{fffd}")]).unwrap();
+    for change in [
+        "UPDATE trail SET outcome = 1",
+        "DELETE FROM trail",
+        "TRUNCATE trail",
+    ] {
+        assert!(cluster.run(&url, change).is_err(), "{change}");
+    }
+    let whole = TrailCheck::Whole { entries: 1 };
+    assert_eq!(store.verify_trail(&KEY).unwrap(), whole);
+}
+
+#[test]
+fn keys_that_people_change_by_hand_are_seen() {
+    let Some(cluster) = Cluster::or_skip("keys_that_people_change_by_hand_are_seen") else {
+        return;
+    };
+    let url = cluster.fresh().unwrap();
+    let store = shared(&url, "one");
+    let key = KeyRecord {
+        id: "a".into(),
+        name: "a".into(),
+        digest: [1; 32],
+        scopes: "read".into(),
+        created_at: now(),
+        expires_at: None,
+        revoked_at: None,
+    };
+    store.add_key(&key).unwrap();
+    for change in ["UPDATE api_keys SET scopes = ''", "TRUNCATE api_keys"] {
+        let before = store.version().unwrap();
+        cluster.run(&url, change).unwrap();
+        assert_ne!(store.version().unwrap(), before, "{change}");
+    }
+    let idle = store.version().unwrap();
+    store.append(&KEY, &[entry("A1")]).unwrap();
+    assert_eq!(store.version().unwrap(), idle, "nothing else is told of");
+}
+
+#[test]
+fn servers_agree_on_the_secret_of_the_trail() {
+    let Some(cluster) = Cluster::or_skip("servers_agree_on_the_secret_of_the_trail") else {
+        return;
+    };
+    let is =
+        |key: &TrailKey, secret: u8| key.patient("P1") == TrailKey::new([secret; 32]).patient("P1");
+    // Kept in the database: whoever comes first.
+    let url = cluster.fresh().unwrap();
+    let (one, two) = (shared(&url, "one"), shared(&url, "two"));
+    assert!(one.trail_key(None, None).unwrap().is_none());
+    std::thread::scope(|scope| {
+        let come = |store: &AccessStore, secret| store.trail_key(None, Some([secret; 32]));
+        let (one, two) = (&one, &two);
+        let first = scope.spawn(move || come(one, 1));
+        let second = come(two, 2).unwrap().unwrap();
+        let first = first.join().unwrap().unwrap().unwrap();
+        assert_eq!(first.patient("P1"), second.patient("P1"));
+    });
+    let kept = one.trail_key(None, None).unwrap().unwrap();
+    let other = TrailKey::new([3; 32]);
+    assert!(two.trail_key(Some(&other), None).is_err());
+    assert!(two.trail_key(Some(&kept), None).unwrap().is_some());
+
+    // Given to each server: the database does not have it.
+    let url = cluster.fresh().unwrap();
+    let (one, two) = (shared(&url, "one"), shared(&url, "two"));
+    let given = TrailKey::new([4; 32]);
+    assert!(is(&one.trail_key(Some(&given), None).unwrap().unwrap(), 4));
+    assert!(is(&two.trail_key(Some(&given), None).unwrap().unwrap(), 4));
+    let refused = |done: Result<Option<TrailKey>, StoreError>| {
+        assert!(matches!(done, Err(StoreError::Settings(_))), "{done:?}");
+    };
+    refused(two.trail_key(Some(&other), None));
+    refused(two.trail_key(None, Some([5; 32])));
+    refused(two.trail_key(None, None));
+    let secret = "SELECT 1 FROM trail_secret WHERE secret IS NOT NULL";
+    assert_eq!(cluster.run(&url, secret).unwrap(), 0);
+}
+
+#[test]
+fn who_holds_the_log_delays_nobody_here() {
+    let Some(cluster) = Cluster::or_skip("who_holds_the_log_delays_nobody_here") else {
+        return;
+    };
+    let url = cluster.fresh().unwrap();
+    let store = shared(&url, "one");
+    let held = std::thread::spawn({
+        let (cluster, url) = (Arc::clone(&cluster), url.clone());
+        // The lock of the log, as long as nobody cancels it.
+        let sql = "SELECT pg_advisory_xact_lock(1212953399, \
+            current_schema()::regnamespace::oid::int), pg_sleep(25)";
+        move || cluster.run(&url, sql)
+    });
+    let own = "database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let lock = format!("SELECT 1 FROM pg_locks WHERE classid = 1212953399 AND granted AND {own}");
+    while cluster.run(&url, &lock).unwrap() == 0 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    store.keys().unwrap();
+    store.version().unwrap();
+    assert_eq!(store.begin("a", "k", &[1; 32], now()).unwrap(), Ticket::New);
+    store.forget("a", "k").unwrap();
+    store.append(&KEY, &[entry("A1")]).unwrap();
+    let still = cluster.run(&url, &lock).unwrap();
+    assert_eq!(still, 1, "it is held all the time");
+    let cancel = format!(
+        "SELECT pg_cancel_backend(pid) FROM pg_locks WHERE granted AND {own} \
+        AND classid = 1212953399"
+    );
+    cluster.run(&url, &cancel).unwrap();
+    assert!(held.join().unwrap().is_err());
+}
+
+#[test]
+fn what_is_shared_goes_away_and_comes_back() {
+    // One of its own: others must not lose theirs.
+    let Ok(cluster) = Cluster::start() else {
+        assert!(Cluster::or_skip("what_is_shared_goes_away_and_comes_back").is_none());
+        return;
+    };
+    let store = shared(&cluster.fresh().unwrap(), "one");
+    let answer = FirstAnswer {
+        status: 200,
+        head: String::new(),
+        body: b"{}".to_vec(),
+    };
+    store.begin("a", "k", &[1; 32], now()).unwrap();
+    store.settle("a", "k", &answer).unwrap();
+    store.append(&KEY, &[entry("A1")]).unwrap();
+    for (signal, entries) in [("INT", 2), ("QUIT", 3)] {
+        cluster.down(signal);
+        let began = Instant::now();
+        let away = |told: Option<StoreError>| {
+            assert!(matches!(told, Some(StoreError::Unreachable(_))), "{told:?}");
+        };
+        away(store.version().err());
+        away(store.begin("a", "k", &[1; 32], now()).err());
+        away(store.append(&KEY, &[entry("A2")]).err());
+        println!("told after {:?}", began.elapsed());
+        cluster.up().unwrap();
+        // At once: a connection that broke off meanwhile is none of the caller's business.
+        let again = store.begin("a", "k", &[1; 32], now()).unwrap();
+        assert_eq!(again, Ticket::Answered(answer.clone()));
+        store.append(&KEY, &[entry("A2")]).unwrap();
+        let whole = TrailCheck::Whole { entries };
+        assert_eq!(store.verify_trail(&KEY).unwrap(), whole);
+    }
+    // And where nobody asked meanwhile.
+    cluster.down("QUIT");
+    cluster.up().unwrap();
+    let again = store.begin("a", "k", &[1; 32], now()).unwrap();
+    assert_eq!(again, Ticket::Answered(answer));
+    store
+        .settle(
+            "a",
+            "k2",
+            &FirstAnswer {
+                status: 1,
+                head: String::new(),
+                body: vec![],
+            },
+        )
+        .unwrap();
+}
