@@ -230,7 +230,7 @@ impl Purge<'_> {
                 purged += 1;
                 for sql in [
                     "DELETE FROM reports WHERE patient_id = ?1",
-                    "DELETE FROM changes WHERE patient_id = ?1",
+                    "DELETE FROM changes WHERE patient_id = ?1 AND accession_number IS NULL",
                     "DELETE FROM patients WHERE patient_id = ?1",
                 ] {
                     transaction.prepare_cached(sql)?.execute([patient_id])?;
@@ -250,6 +250,9 @@ impl Purge<'_> {
         for sql in [
             "DELETE FROM reports WHERE updated_at < ?1 AND NOT EXISTS \
              (SELECT 1 FROM orders o WHERE o.accession_number = reports.accession_number)",
+            "DELETE FROM changes WHERE accession_number IN (SELECT accession_number \
+             FROM cancelled_orders WHERE cancelled_at < ?1) AND NOT EXISTS \
+             (SELECT 1 FROM orders o WHERE o.accession_number = changes.accession_number)",
             "DELETE FROM cancelled_orders WHERE cancelled_at < ?1",
             "DELETE FROM procedure_steps WHERE updated_at < ?1 AND state <> 'IN PROGRESS'",
         ] {
