@@ -225,12 +225,6 @@ impl Config {
             bail!("rest.api_keys: a key has fewer than 8 characters; choose a longer one");
         }
         self.gateway.check()?;
-        if self.database.is_some() && self.retention_days.is_some() {
-            bail!(
-                "retention.days: with a shared database nothing is taken out yet; leave it out, \
-                 and have the database partitioned or purged by its own means"
-            );
-        }
         if self.database.is_some() && self.encryption.keys.is_some() {
             bail!(
                 "encryption.key_file: a shared database is not encrypted by the broker yet; leave \

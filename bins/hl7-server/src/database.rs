@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::cli::Options;
 use crate::config::Config;
+use crate::retention::Kept;
 
 /// The section of the configuration file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -181,8 +182,8 @@ impl DatabaseSettings {
 /// A store that is open.
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
-    /// The store, if it is a file of this server alone.
-    pub(crate) file: Option<Arc<SqliteStore>>,
+    /// The same, as what it is.
+    pub(crate) kept: Kept,
 }
 
 /// Opens the database of the configuration.
@@ -193,10 +194,10 @@ pub(crate) struct Opened {
 pub(crate) fn open(config: &Config) -> Result<Opened> {
     if let Some(settings) = &config.database {
         let opened = PostgresStore::open(&settings.options);
-        let store = opened.map_err(|error| settings.explain(&error))?;
+        let store = Arc::new(opened.map_err(|error| settings.explain(&error))?);
         return Ok(Opened {
-            store: Arc::new(store),
-            file: None,
+            store: store.clone(),
+            kept: Kept::Shared(store),
         });
     }
     let directory = config.data_dir.display();
@@ -207,7 +208,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened> {
             let store = Arc::new(store);
             Ok(Opened {
                 store: store.clone(),
-                file: Some(store),
+                kept: Kept::File(store),
             })
         }
         Err(StoreError::InUse) => bail!(

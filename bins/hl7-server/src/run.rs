@@ -90,7 +90,7 @@ async fn serve(config: &Config, options: &Options) -> Result<()> {
     }
 
     let faults = config.faults.start()?;
-    let retention = retention::start(opened.file, config.retention_days, &clock, &stop);
+    let retention = retention::start(opened.kept, config.retention_days, &clock, &stop);
     let lanes = outgoing::start(&config.destinations, &broker, &clock, &stop)?;
     let Guards {
         access,

@@ -36,7 +36,7 @@ pub use event::{Event, EventKind, OrderChange, ReportChange};
 pub use outbox::{Next, OutboxEntry, OutboxItem, OutboxQuery, OutboxState, QueueDepth, Try};
 pub use outgoing::{DefaultCharset, Destination, Outgoing, OutgoingSettings, Source};
 #[cfg(feature = "postgres")]
-pub use postgres::{CopiedTable, PostgresOptions, PostgresStore, copy_to_postgres};
+pub use postgres::{CopiedTable, PostgresOptions, PostgresStore, SharedPurge, copy_to_postgres};
 pub use query::{
     Direction, MessageOrder, MessageQuery, MessageSearch, OrderQuery, Page, Paging, PatientQuery,
     Peer, Slice, StepQuery,

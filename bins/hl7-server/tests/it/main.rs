@@ -15,4 +15,5 @@ mod robust;
 mod security;
 mod senders;
 mod server;
+mod shared;
 mod worklist;

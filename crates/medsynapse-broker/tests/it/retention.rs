@@ -2,27 +2,78 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use medsynapse_broker::{Broker, BrokerConfig, Clock, ManualClock};
 use medsynapse_store::{
-    ActionKind, Destination, MessageQuery, OrderStep, OutboxQuery, Purged, SqliteStore, Store,
+    ActionKind, Destination, MessageQuery, OrderStep, OutboxQuery, PostgresOptions, PostgresStore,
+    Purged, SqliteStore, Store, StoreError,
 };
-use tempfile::TempDir;
 
-use crate::bed::{message, order, origin, report, start_of_time};
+use crate::bed::{Over, Place, message, order, origin, over_both, report, start_of_time};
+
+over_both!(
+    old_and_finished_goes_and_the_rest_stays,
+    messages_come_in_while_much_is_taken_out,
+);
+
+/// A store as the one that purges has it.
+#[derive(Clone)]
+enum Kept {
+    File(Arc<SqliteStore>),
+    Postgres(Arc<PostgresStore>),
+}
+
+impl Kept {
+    /// Purges with a word after each step.
+    fn purge(
+        &self,
+        before: DateTime<Utc>,
+        mut stepped: impl FnMut(),
+    ) -> Result<Purged, StoreError> {
+        match self {
+            Self::File(store) => {
+                let mut purge = store.purge(before);
+                while purge.step()? {
+                    stepped();
+                }
+                Ok(purge.purged())
+            }
+            Self::Postgres(store) => {
+                let mut purge = store.purge(before)?.expect("no other is at it");
+                while purge.step()? {
+                    stepped();
+                }
+                Ok(purge.purged())
+            }
+        }
+    }
+}
 
 struct Office {
-    store: Arc<SqliteStore>,
+    kept: Kept,
+    store: Arc<dyn Store>,
     broker: Arc<Broker>,
     clock: Arc<ManualClock>,
     next: u32,
-    directory: TempDir,
+    place: Place,
 }
 
 impl Office {
-    fn open() -> Self {
-        let directory = TempDir::new().unwrap();
-        let store = Arc::new(crate::bed::open(directory.path()).unwrap());
+    fn open(over: &Over) -> Self {
+        let place = over.place();
+        let kept = match &place {
+            Place::File(directory) => {
+                Kept::File(Arc::new(crate::bed::open(directory.path()).unwrap()))
+            }
+            Place::Postgres { url, .. } => {
+                let options = PostgresOptions::new(url, "office");
+                Kept::Postgres(Arc::new(PostgresStore::open(&options).unwrap()))
+            }
+        };
+        let store: Arc<dyn Store> = match &kept {
+            Kept::File(store) => store.clone(),
+            Kept::Postgres(store) => store.clone(),
+        };
         let clock = Arc::new(ManualClock::at(start_of_time()));
         let config = BrokerConfig {
             destinations: vec![Destination::new("RIS")],
@@ -30,11 +81,12 @@ impl Office {
         };
         let broker = Broker::start(store.clone(), config, clock.clone()).unwrap();
         Self {
+            kept,
             store,
             broker,
             clock,
             next: 0,
-            directory,
+            place,
         }
     }
 
@@ -73,14 +125,16 @@ impl Office {
 
     fn purge(&self) -> Purged {
         let before = self.clock.now() - TimeDelta::days(30);
-        let purged = self.store.purge(before).run().unwrap();
-        let path = self.directory.path().join("medsynapse.db");
-        let database = rusqlite::Connection::open(path).unwrap();
-        let mut dangling = database.prepare("PRAGMA foreign_key_check").unwrap();
-        assert!(
-            !dangling.exists([]).unwrap(),
-            "something refers to what is gone"
-        );
+        let purged = self.kept.purge(before, || {}).unwrap();
+        if let Place::File(directory) = &self.place {
+            let path = directory.path().join("medsynapse.db");
+            let database = rusqlite::Connection::open(path).unwrap();
+            let mut dangling = database.prepare("PRAGMA foreign_key_check").unwrap();
+            assert!(
+                !dangling.exists([]).unwrap(),
+                "something refers to what is gone"
+            );
+        }
         purged
     }
 }
@@ -88,16 +142,11 @@ impl Office {
 #[tokio::test]
 async fn old_and_finished_goes_from_an_encrypted_database_too() {
     crate::bed::encrypted();
-    goes_and_stays().await;
+    old_and_finished_goes_and_the_rest_stays(&Over::File).await;
 }
 
-#[tokio::test]
-async fn old_and_finished_goes_and_the_rest_stays() {
-    goes_and_stays().await;
-}
-
-async fn goes_and_stays() {
-    let mut office = Office::open();
+async fn old_and_finished_goes_and_the_rest_stays(over: &Over) {
+    let mut office = Office::open(over);
     // Finished long ago, with a report; scheduled long ago; finished, but its report is unsent.
     office.receive("ORM^O01", &order("NW", "DONE", "P1")).await;
     office.receive("ORU^R01", &report("DONE", "fine")).await;
@@ -142,9 +191,8 @@ async fn goes_and_stays() {
     assert!(office.has("DONE"));
 }
 
-#[tokio::test]
-async fn messages_come_in_while_much_is_taken_out() {
-    let mut office = Office::open();
+async fn messages_come_in_while_much_is_taken_out(over: &Over) {
+    let mut office = Office::open(over);
     for n in 0..1_200 {
         let (accession, patient) = (format!("A{n}"), format!("P{n}"));
         office
@@ -156,14 +204,11 @@ async fn messages_come_in_while_much_is_taken_out() {
     }
     office.clock.advance(TimeDelta::days(31));
     let before = office.clock.now() - TimeDelta::days(30);
-    let store = Arc::clone(&office.store);
+    let kept = office.kept.clone();
     let purge = tokio::task::spawn_blocking(move || {
-        let mut purge = store.purge(before);
         let mut steps = 0;
-        while purge.step().unwrap() {
-            steps += 1;
-        }
-        (steps, purge.purged())
+        let purged = kept.purge(before, || steps += 1).unwrap();
+        (steps, purged)
     });
     let mut taken = 0;
     while !purge.is_finished() || taken == 0 {

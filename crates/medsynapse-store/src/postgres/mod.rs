@@ -15,6 +15,7 @@ mod messages;
 mod migrate;
 mod orders;
 mod outbox;
+mod retention;
 mod rows;
 mod search;
 mod sql;
@@ -47,6 +48,7 @@ use apply::Writer;
 use connect::{Target, reader_session};
 pub use copy::{CopiedTable, copy_to_postgres};
 use listen::Board;
+pub use retention::SharedPurge;
 
 /// How long one who reads waits for a connection.
 const POOL_WAIT: Duration = Duration::from_secs(5);
@@ -162,6 +164,7 @@ fn runtime() -> Result<Runtime, StoreError> {
 /// that makes one log of all servers. Others read, each call one snapshot. The database may go
 /// away and come back: what is asked meanwhile fails, and nothing has to be started again.
 pub struct PostgresStore {
+    target: Target,
     writer: Mutex<Writer>,
     readers: Pool,
     keepers: Pool,
@@ -207,8 +210,9 @@ impl PostgresStore {
         let (board, stop) = (Arc::<Board>::default(), CancellationToken::new());
         let (heard, stopped) = (Arc::clone(&board), stop.clone());
         handle.spawn(listen::listen(target.clone(), heard, stopped));
-        let writer = Writer::new(target, handle.clone(), options.node.clone());
+        let writer = Writer::new(target.clone(), handle.clone(), options.node.clone());
         Ok(Self {
+            target,
             writer: Mutex::new(writer),
             readers,
             keepers,

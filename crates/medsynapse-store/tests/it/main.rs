@@ -4,3 +4,4 @@
 mod access;
 mod alike;
 mod postgres;
+mod purge;
