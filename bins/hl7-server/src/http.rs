@@ -90,6 +90,8 @@ pub(crate) fn serve(
                 }
             }
         }
+        // Who comes now is to see at once that nobody is here: a balancer asks another server.
+        drop(listener);
         let drained = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             tracing::warn!("HTTP connections were cut off");

@@ -11,6 +11,9 @@ use hl7_mllp::{Client, ClientConfig};
 /// Longest wait for anything; a test that needs it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Any free port.
+const FREE: &str = "127.0.0.1:0";
+
 pub(crate) struct Server {
     child: Child,
     pub(crate) mllp: SocketAddr,
@@ -27,11 +30,11 @@ pub(crate) fn command(data_dir: &Path) -> Command {
 /// The server, started by another program that becomes it: `shell` and, as `$0`, the data
 /// directory come before it on the command line.
 fn command_through(shell: &[&str], data_dir: &Path) -> Command {
-    command_at(shell, data_dir, "127.0.0.1:0")
+    command_at(shell, data_dir, [FREE; 4])
 }
 
-/// The same, with REST and web at an address.
-fn command_at(shell: &[&str], data_dir: &Path, http: &str) -> Command {
+/// The same, with MLLP, REST, web and DICOM at these addresses.
+fn command_at(shell: &[&str], data_dir: &Path, [mllp, rest, web, dicom]: [&str; 4]) -> Command {
     let program = env!("CARGO_BIN_EXE_hl7-server");
     let mut command = match shell {
         [] => Command::new(program),
@@ -47,8 +50,8 @@ fn command_at(shell: &[&str], data_dir: &Path, http: &str) -> Command {
         .env("PATH", path)
         .arg("--data-dir")
         .arg(data_dir)
-        .args(["--mllp", "127.0.0.1:0", "--rest", http, "--web", http])
-        .args(["--dicom", "127.0.0.1:0"])
+        .args(["--mllp", mllp, "--rest", rest])
+        .args(["--web", web, "--dicom", dicom])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
@@ -65,7 +68,21 @@ impl Server {
 
     /// With REST and web at this address.
     pub(crate) fn start_at(data_dir: &Path, http: &str, arguments: &[&str]) -> Self {
-        Self::spawn(command_at(&[], data_dir, http), arguments)
+        Self::spawn(
+            command_at(&[], data_dir, [FREE, http, http, FREE]),
+            arguments,
+        )
+    }
+
+    /// With MLLP, REST and DICOM at these addresses: where a balancer looks for them.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn start_on(
+        data_dir: &Path,
+        [mllp, rest, dicom]: [&str; 3],
+        arguments: &[&str],
+    ) -> Self {
+        let command = command_at(&[], data_dir, [mllp, rest, FREE, dicom]);
+        Self::spawn(command, arguments)
     }
 
     fn spawn(mut command: Command, arguments: &[&str]) -> Self {

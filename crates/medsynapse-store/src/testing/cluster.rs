@@ -45,10 +45,20 @@ impl Cluster {
     ///
     /// A sentence for the one who runs the tests.
     pub fn start() -> Result<Self, String> {
-        Self::start_in(&std::env::temp_dir())
+        Self::start_with("")
     }
 
-    fn start_in(place: &Path) -> Result<Self, String> {
+    /// The same with more settings, written as in `postgresql.conf`; `pg_file_settings` shows them as
+    /// of a file `more.conf`.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start); PostgreSQL does not take the settings.
+    pub fn start_with(settings: &str) -> Result<Self, String> {
+        Self::start_in(&std::env::temp_dir(), settings)
+    }
+
+    fn start_in(place: &Path, settings: &str) -> Result<Self, String> {
         let programs = programs().ok_or(
             "PostgreSQL is not installed: put initdb and postgres on PATH \
              (Debian: apt-get install postgresql)",
@@ -87,8 +97,20 @@ impl Cluster {
             let text = String::from_utf8_lossy(&made.stderr).into_owned();
             return Err(format!("initdb: {text}"));
         }
+        cluster
+            .include(settings)
+            .map_err(|error| error.to_string())?;
         cluster.up()?;
         Ok(cluster)
+    }
+
+    fn include(&self, settings: &str) -> std::io::Result<()> {
+        let data = self.directory.join("data");
+        std::fs::write(data.join("more.conf"), settings)?;
+        let mut file = std::fs::File::options()
+            .append(true)
+            .open(data.join("postgresql.conf"))?;
+        file.write_all(b"max_connections = 200\nfsync = on\ninclude 'more.conf'\n")
     }
 
     /// The one that the tests of this process share, in memory where there is such a place.
@@ -102,7 +124,7 @@ impl Cluster {
             return Ok(Arc::clone(cluster));
         }
         let cluster = Arc::new(match memory() {
-            Some(place) => Self::start_in(place)?,
+            Some(place) => Self::start_in(place, "")?,
             None => Self::start()?,
         });
         *shared = Some(Arc::clone(&cluster));
@@ -191,7 +213,6 @@ impl Cluster {
             .command("postgres")
             .args(["-D", "data", "-k", "", "-h", "127.0.0.1", "-p"])
             .arg(self.port.to_string())
-            .args(["-c", "max_connections=200", "-c", "fsync=on"])
             .stderr(log)
             .spawn()
             .map_err(|error| format!("postgres: {error}"))?;
@@ -200,12 +221,19 @@ impl Cluster {
         let options = PostgresOptions::new(self.url("postgres"), "tests");
         let until = Instant::now() + PATIENCE;
         while let Err(error) = options.ask("SELECT 1") {
-            if Instant::now() > until {
-                return Err(format!("postgres does not come up: {error}"));
+            if Instant::now() > until || self.has_ended() {
+                let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+                return Err(format!("postgres does not come up: {error}\n{log}"));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
+    }
+
+    fn has_ended(&self) -> bool {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let child = child.as_mut();
+        child.is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
     }
 
     /// Stops it: `INT` closes connections and ends in order, `QUIT` ends as a crash does.

@@ -135,7 +135,7 @@ impl Group {
 }
 
 /// Senders that go on over new connections, until they are told to stop.
-fn load(
+pub(super) fn load(
     address: SocketAddr,
     shared: &Shared,
     stop: &Arc<AtomicBool>,
@@ -165,7 +165,7 @@ async fn stopped(stop: &AtomicBool) {
 }
 
 /// What was acknowledged is stored once; nothing is stored twice.
-fn compare(store: &PostgresStore, shared: &Shared) {
+pub(super) fn compare(store: &PostgresStore, shared: &Shared) {
     let query = MessageQuery {
         direction: Some(Direction::In),
         limit: 1_000_000,
@@ -187,7 +187,7 @@ fn compare(store: &PostgresStore, shared: &Shared) {
 }
 
 /// The ids of events that a server tells after `last`, until one of them is `end`.
-async fn told(server: &Server, last: i64, end: i64) -> Vec<i64> {
+pub(super) async fn told(server: &Server, last: i64, end: i64) -> Vec<i64> {
     let url = format!("{}/api/v1/events?lastEventId={last}", server.rest);
     let mut answer = reqwest::get(url).await.unwrap();
     assert!(answer.status().is_success());

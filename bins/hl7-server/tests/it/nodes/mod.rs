@@ -1,6 +1,14 @@
 //! Servers on one PostgreSQL: how they are configured, and what they do together.
 
+#[cfg(target_os = "linux")]
+mod balancers;
+mod cursors;
 mod group;
+#[cfg(target_os = "linux")]
+mod house;
+#[cfg(target_os = "linux")]
+mod place;
+mod settings;
 mod splitter;
 
 use std::time::{Duration, Instant};

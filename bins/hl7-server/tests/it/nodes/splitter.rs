@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 #[derive(Clone, Default)]
 pub(super) struct Splitter {
     servers: Arc<Mutex<Vec<SocketAddr>>>,
     next: Arc<AtomicUsize>,
+    cut: Arc<watch::Sender<()>>,
 }
 
 impl Splitter {
@@ -31,7 +33,14 @@ impl Splitter {
         *self.servers.lock().unwrap() = servers;
     }
 
+    /// Ends every connection, and takes none any more until servers are set again.
+    pub(super) fn cut(&self) {
+        self.set(Vec::new());
+        self.cut.send_replace(());
+    }
+
     async fn carry(self, mut outside: TcpStream) {
+        let mut cut = self.cut.subscribe();
         let servers = self.servers.lock().unwrap().clone();
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         for step in 0..servers.len() {
@@ -39,9 +48,11 @@ impl Splitter {
             let connecting = TcpStream::connect(server);
             let wait = Duration::from_millis(500);
             if let Ok(Ok(mut inside)) = tokio::time::timeout(wait, connecting).await {
-                // Ends with either of them.
-                let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
-                return;
+                tokio::select! {
+                    // Ends with either of them.
+                    _ = tokio::io::copy_bidirectional(&mut outside, &mut inside) => return,
+                    _ = cut.changed() => return,
+                }
             }
         }
     }
