@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use medsynapse_store::{
-    PostgresOptions, PostgresStore, SqliteOptions, SqliteStore, Store, StoreError,
+    PostgresOptions, PostgresStore, SharedLog, SqliteOptions, SqliteStore, Store, StoreError,
 };
 use serde::Deserialize;
 
@@ -154,6 +154,15 @@ impl DatabaseSettings {
     /// What is wrong, and what to do.
     pub(crate) fn check(&self) -> Result<()> {
         self.options.check().map_err(|error| self.explain(&error))
+    }
+
+    /// Opens the log, to replay it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, and what to do.
+    pub(crate) fn log(&self) -> Result<SharedLog> {
+        SharedLog::open(&self.options).map_err(|error| self.explain(&error))
     }
 
     fn explain(&self, error: &StoreError) -> anyhow::Error {

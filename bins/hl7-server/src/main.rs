@@ -81,9 +81,7 @@ fn main() -> ExitCode {
             }
             return printed(print_line("The configuration is good."));
         }
-        Command::Backup { .. } | Command::Replay { .. } | Command::Encryption(_)
-            if config.database.is_some() =>
-        {
+        Command::Backup { .. } | Command::Encryption(_) if config.database.is_some() => {
             Err(anyhow::anyhow!(
                 "this command is for the file in the data directory; a shared database has the \
                  tools of PostgreSQL: pg_dump, or a base backup with archived WAL"

@@ -4,11 +4,11 @@ use std::io::{IsTerminal, Write as _};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use medsynapse_broker::replay;
+use medsynapse_broker::{replay, replay_log};
 
 use crate::config::Config;
 
-/// Rebuilds everything from the log, into `into` or a directory that is removed again, and says
+/// Rebuilds everything from the log of the file or of the shared database, into `into` or a directory that is removed again, and says
 /// where it differs from what is kept. Gives whether nothing does.
 ///
 /// # Errors
@@ -33,20 +33,27 @@ pub(crate) fn run(config: &Config, into: Option<&Path>) -> Result<bool> {
     };
     let keys = config.encryption.keys.as_ref();
     let shown = std::io::stderr().is_terminal();
-    let replayed = replay(data_dir, keys, target, &config.profile, |entries| {
+    let profile = &config.profile;
+    let progress = |entries| {
         if shown {
             eprint!("\r{entries} entries");
         }
-    });
+    };
+    let (replayed, at) = match &config.database {
+        Some(database) => {
+            let log = database.log()?;
+            let replayed = replay_log(&log, target, profile, progress);
+            (replayed, format!("database {}", database.at()))
+        }
+        None => (
+            replay(data_dir, keys, target, profile, progress),
+            format!("{} (--data-dir or data_dir)", data_dir.display()),
+        ),
+    };
     if shown {
         eprintln!();
     }
-    let replayed = replayed.with_context(|| {
-        format!(
-            "replaying the log of {} (--data-dir or data_dir)",
-            data_dir.display()
-        )
-    })?;
+    let replayed = replayed.with_context(|| format!("replaying the log of {at}"))?;
     let comparison = &replayed.comparison;
     let mut out = std::io::stdout().lock();
     for difference in &comparison.differences {

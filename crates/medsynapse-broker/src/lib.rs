@@ -22,4 +22,4 @@ pub use intake::Queue;
 pub use medsynapse_store::{Event, EventKind};
 pub use mllp::MllpHandler;
 pub use outbox::{LaneConfig, LanePhase, LaneSource, LaneStatus, Lanes, Outbox, Pulse, Taken};
-pub use replay::{Replayed, replay};
+pub use replay::{Replayed, replay, replay_log};

@@ -9,7 +9,7 @@ use hl7_message::{Header, Message, Reply, Timestamp, loc};
 use medsynapse::{Profile, ReportFormat};
 use medsynapse_store::{
     Action, Comparison, DefaultCharset, Destination, Keys, Log, LogEntry, LoggedAction,
-    LoggedMessage, Outgoing, OutgoingSettings, Rebuild, Received, StoreError, Work,
+    LoggedMessage, Outgoing, OutgoingSettings, Received, Replayable, StoreError, Work,
 };
 
 use crate::broker::Origin;
@@ -44,10 +44,23 @@ pub fn replay(
     keys: Option<&Keys>,
     into: &Path,
     profile: &Profile,
+    progress: impl FnMut(u64),
+) -> Result<Replayed, StoreError> {
+    replay_log(&Log::open(data_dir, keys)?, into, profile, progress)
+}
+
+/// As [`replay`], from any log.
+///
+/// # Errors
+///
+/// As there.
+pub fn replay_log(
+    log: &impl Replayable,
+    into: &Path,
+    profile: &Profile,
     mut progress: impl FnMut(u64),
 ) -> Result<Replayed, StoreError> {
-    let log = Log::open(data_dir, keys)?;
-    let mut rebuild = Rebuild::create(into, &log)?;
+    let mut rebuild = log.rebuild(into)?;
     let mut replayed = Replayed::default();
     let mut last = 0;
     loop {
@@ -65,7 +78,7 @@ pub fn replay(
         rebuild.apply(&works)?;
         progress(replayed.entries);
     }
-    replayed.comparison = rebuild.compare(&log)?;
+    replayed.comparison = log.compare(&rebuild)?;
     Ok(replayed)
 }
 

@@ -8,6 +8,7 @@ pub mod contract;
 mod decide;
 mod error;
 mod event;
+mod log;
 mod outbox;
 mod outgoing;
 #[cfg(feature = "postgres")]
@@ -33,10 +34,13 @@ pub use action::{
 };
 pub use error::StoreError;
 pub use event::{Event, EventKind, OrderChange, ReportChange};
+pub use log::{LogEntry, LoggedAction, LoggedMessage, Replayable};
 pub use outbox::{Next, OutboxEntry, OutboxItem, OutboxQuery, OutboxState, QueueDepth, Try};
 pub use outgoing::{DefaultCharset, Destination, Outgoing, OutgoingSettings, Source};
 #[cfg(feature = "postgres")]
-pub use postgres::{CopiedTable, PostgresOptions, PostgresStore, SharedPurge, copy_to_postgres};
+pub use postgres::{
+    CopiedTable, PostgresOptions, PostgresStore, SharedLog, SharedPurge, copy_to_postgres,
+};
 pub use query::{
     Direction, MessageOrder, MessageQuery, MessageSearch, OrderQuery, Page, Paging, PatientQuery,
     Peer, Slice, StepQuery,
@@ -48,9 +52,8 @@ pub use record::{
 };
 pub use shared::{Heard, Shared};
 pub use sqlite::{
-    BackupSummary, Comparison, Converted, Difference, Encryption, Log, LogEntry, LoggedAction,
-    LoggedMessage, Purge, Purged, Rebuild, SqliteOptions, SqliteStore, backup, check_keys, decrypt,
-    encrypt, encryption, rekey,
+    BackupSummary, Comparison, Converted, Difference, Encryption, Log, Purge, Purged, Rebuild,
+    SqliteOptions, SqliteStore, backup, check_keys, decrypt, encrypt, encryption, rekey,
 };
 pub use vault::{Keys, KeysError, VaultError};
 pub use work::{Delivery, DeliveryOutcome, Done, Settled, Work};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use medsynapse_store::testing::Cluster;
 use tempfile::TempDir;
 
-use crate::server::{PATIENCE, Server, order};
+use crate::server::{PATIENCE, Server, command, order, run};
 
 /// Six messages about four orders, of which two are completed, ten days old.
 async fn old(cluster: &Cluster, url: &str) {
@@ -64,4 +64,42 @@ async fn what_is_old_goes_from_a_shared_database_while_servers_use_it() {
     }
     let kept = "SELECT 1 FROM orders";
     assert_eq!(cluster.run(&url, kept).unwrap(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shared_database_is_held_to_its_log_while_a_server_uses_it() {
+    let Some(cluster) = Cluster::or_skip("a_shared_database_is_held_to_its_log") else {
+        return;
+    };
+    let (url, directory) = (cluster.fresh().unwrap(), TempDir::new().unwrap());
+    let replay = |more: &[&str]| {
+        let mut command = command(directory.path());
+        command.args(["--database", &url, "replay"]).args(more);
+        run(command)
+    };
+    let (code, _, error) = replay(&[]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("no server has used it"), "{error}");
+    let server = Server::start(directory.path(), &["--database", &url]);
+    let mut client = server.client().await;
+    for number in 0..4 {
+        client.exchange(order(number).as_bytes()).await.unwrap();
+    }
+    let (code, out, error) = replay(&[]);
+    assert_eq!((code, out.as_str()), (Some(0), ""), "{error}");
+    assert!(error.contains("4 entries lead to what is kept"), "{error}");
+    // What is made is a database of one server.
+    let made = directory.path().join("made");
+    let (code, _, error) = replay(&["--into", made.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{error}");
+    server.kill();
+    let server = Server::start(&made, &[]);
+    let messages = server.get("/api/hl7/messages").await;
+    assert_eq!(messages["totalCount"], 4);
+    server.kill();
+    let change = "UPDATE orders SET modality = 'XX' WHERE accession_number = 'A2' RETURNING 1";
+    assert_eq!(cluster.run(&url, change).unwrap(), 1);
+    let (code, out, error) = replay(&[]);
+    let told = "orders A2: kept otherwise than the log leads to it: modality\n";
+    assert_eq!((code, out.as_str()), (Some(1), told), "{error}");
 }

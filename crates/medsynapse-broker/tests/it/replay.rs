@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use medsynapse::{AccessionNumber, Profile, ReportFormat, StudyStatus};
-use medsynapse_broker::{Broker, BrokerConfig, ManualClock, replay};
+use medsynapse_broker::{Broker, BrokerConfig, ManualClock, Replayed, replay, replay_log};
 use medsynapse_store::{
     ActionKind, Delivery, DeliveryOutcome, Destination, Difference, FinalReport, OrderStep,
-    OutboxCommand, OutboxQuery, Procedure, ProcedureState,
+    OutboxCommand, OutboxQuery, PostgresOptions, Procedure, ProcedureState, SharedLog, Store,
+    StoreError,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tempfile::TempDir;
 
-use crate::bed::{a08, a40, keys, message, order, origin, report, start_of_time};
+use crate::bed::{
+    Over, Place, a08, a40, keys, message, order, origin, over_both, report, start_of_time,
+};
 
 /// A department in which everything happens, in no sensible order.
 pub(crate) struct Department {
@@ -26,7 +29,10 @@ pub(crate) struct Department {
 
 impl Department {
     pub(crate) fn over(directory: &TempDir, seed: u64) -> Self {
-        let store = Arc::new(crate::bed::open(directory.path()).unwrap());
+        Self::with(Arc::new(crate::bed::open(directory.path()).unwrap()), seed)
+    }
+
+    fn with(store: Arc<dyn Store>, seed: u64) -> Self {
         let clock = Arc::new(ManualClock::at(start_of_time()));
         let config = BrokerConfig {
             destinations: vec![
@@ -211,38 +217,51 @@ impl Department {
     }
 }
 
-fn replayed(directory: &TempDir) -> medsynapse_broker::Replayed {
-    let into = TempDir::new().unwrap();
-    replay(
-        directory.path(),
-        keys().as_ref(),
-        into.path(),
-        &Profile::default(),
-        |_| {},
-    )
-    .unwrap()
+fn replayed(place: &Place) -> Result<Replayed, StoreError> {
+    let (into, profile) = (TempDir::new().unwrap(), Profile::default());
+    match place {
+        Place::File(directory) => {
+            let keys = keys();
+            replay(
+                directory.path(),
+                keys.as_ref(),
+                into.path(),
+                &profile,
+                |_| {},
+            )
+        }
+        Place::Postgres { url, .. } => {
+            let log = SharedLog::open(&PostgresOptions::new(url, "replay"))?;
+            replay_log(&log, into.path(), &profile, |_| {})
+        }
+    }
 }
 
-#[tokio::test]
-async fn any_history_leads_to_what_is_kept() {
-    histories(0..12).await;
+over_both!(
+    any_history_leads_to_what_is_kept,
+    whatever_another_hand_changed_is_told,
+    a_damaged_message_ends_a_replay,
+);
+
+async fn any_history_leads_to_what_is_kept(over: &Over) {
+    histories(over, 0..8).await;
 }
 
 #[tokio::test]
 async fn an_encrypted_history_leads_to_what_is_kept() {
     crate::bed::encrypted();
-    histories(12..18).await;
+    histories(&Over::File, 12..18).await;
 }
 
-async fn histories(seeds: std::ops::Range<u64>) {
+async fn histories(over: &Over, seeds: std::ops::Range<u64>) {
     for seed in seeds {
-        let directory = TempDir::new().unwrap();
-        let mut department = Department::over(&directory, seed);
+        let place = over.place();
+        let mut department = Department::with(place.open(), seed);
         for _ in 0..150 {
             department.step().await;
         }
         // With the broker running: the log is read beside it.
-        let replayed = replayed(&directory);
+        let replayed = replayed(&place).unwrap();
         let comparison = &replayed.comparison;
         assert_eq!(comparison.differences, [], "seed {seed}");
         assert_eq!(comparison.different, 0);
@@ -254,25 +273,23 @@ async fn histories(seeds: std::ops::Range<u64>) {
     }
 }
 
-#[tokio::test]
-async fn whatever_another_hand_changed_is_told() {
-    let directory = TempDir::new().unwrap();
-    let mut department = Department::over(&directory, 3);
+async fn whatever_another_hand_changed_is_told(over: &Over) {
+    let place = over.place();
+    let mut department = Department::with(place.open(), 3);
     for accession in ["A1", "A2", "A3"] {
         department
             .receive("ORM^O01", &order("NW", accession, "P1"))
             .await;
     }
-    let database = rusqlite::Connection::open(directory.path().join("medsynapse.db")).unwrap();
     for change in [
         "UPDATE orders SET modality = 'MR' WHERE accession_number = 'A2'",
         "DELETE FROM orders WHERE accession_number = 'A3'",
         "UPDATE patients SET name = 'OTHER^NAME'",
         "UPDATE message_counts SET messages = 7",
     ] {
-        assert_eq!(database.execute(change, []).unwrap(), 1, "{change}");
+        assert_eq!(place.tamper(change, change), 1, "{change}");
     }
-    let comparison = replayed(&directory).comparison;
+    let comparison = replayed(&place).unwrap().comparison;
     assert!(comparison.differences.contains(&Difference::Other {
         table: "orders",
         row: "A2".into(),
@@ -296,38 +313,29 @@ async fn whatever_another_hand_changed_is_told() {
     );
 }
 
-#[tokio::test]
-async fn a_damaged_message_ends_a_replay() {
-    let directory = TempDir::new().unwrap();
-    let mut department = Department::over(&directory, 4);
+async fn a_damaged_message_ends_a_replay(over: &Over) {
+    let place = over.place();
+    let mut department = Department::with(place.open(), 4);
     department
         .receive("ORM^O01", &order("NW", "A1", "P1"))
         .await;
-    let database = rusqlite::Connection::open(directory.path().join("medsynapse.db")).unwrap();
-    let change = "UPDATE messages SET raw = CAST(raw || x'20' AS BLOB)";
-    assert_eq!(database.execute(change, []).unwrap(), 1);
-    let into = TempDir::new().unwrap();
-    let error = replay(
-        directory.path(),
-        keys().as_ref(),
-        into.path(),
-        &Profile::default(),
-        |_| {},
-    )
-    .unwrap_err();
+    let changed = place.tamper(
+        "UPDATE messages SET raw = CAST(raw || x'20' AS BLOB)",
+        "UPDATE messages SET raw = raw || '\\x20'::bytea",
+    );
+    assert_eq!(changed, 1);
+    let error = replayed(&place).unwrap_err();
     assert!(
-        matches!(error, medsynapse_store::StoreError::Corrupt { id: 1, .. }),
+        matches!(error, StoreError::Corrupt { id: 1, .. }),
         "{error}"
     );
-    // And nothing is built over a database that is there.
-    assert!(
-        replay(
-            directory.path(),
-            keys().as_ref(),
-            directory.path(),
-            &Profile::default(),
-            |_| {}
-        )
-        .is_err()
-    );
+}
+
+#[tokio::test]
+async fn nothing_is_built_over_a_database_that_is_there() {
+    let directory = TempDir::new().unwrap();
+    drop(Department::over(&directory, 5));
+    let (here, profile) = (directory.path(), Profile::default());
+    let error = replay(here, keys().as_ref(), here, &profile, |_| {}).unwrap_err();
+    assert!(error.to_string().contains("empty directory"), "{error}");
 }

@@ -296,19 +296,34 @@ async fn sum(client: &Client, table: &Table) -> Result<Sum, StoreError> {
 fn values(table: &Table, row: &Row) -> Result<Vec<Value>, StoreError> {
     let kinds = table.columns.iter().enumerate();
     kinds
-        .map(|(place, (_, kind))| {
-            let value = match *kind {
-                "bigint" => get::<Option<i64>>(row, place)?.map(Value::Integer),
-                "integer" => {
-                    get::<Option<i32>>(row, place)?.map(|number| Value::Integer(number.into()))
-                }
-                "boolean" => {
-                    get::<Option<bool>>(row, place)?.map(|switch| Value::Integer(switch.into()))
-                }
-                "bytea" => get::<Option<Vec<u8>>>(row, place)?.map(Value::Blob),
-                _ => get::<Option<String>>(row, place)?.map(Value::Text),
-            };
-            Ok(value.unwrap_or(Value::Null))
-        })
+        .map(|(place, (_, kind))| value(row, place, kind))
         .collect()
+}
+
+/// A value of a type of PostgreSQL, as the embedded store has it.
+pub(super) fn value(row: &Row, place: usize, kind: &str) -> Result<Value, StoreError> {
+    let value = match kind {
+        "bigint" => get::<Option<i64>>(row, place)?.map(Value::Integer),
+        "integer" => get::<Option<i32>>(row, place)?.map(|number| Value::Integer(number.into())),
+        "boolean" => get::<Option<bool>>(row, place)?.map(|switch| Value::Integer(switch.into())),
+        "bytea" => get::<Option<Vec<u8>>>(row, place)?.map(Value::Blob),
+        _ => get::<Option<String>>(row, place)?.map(Value::Text),
+    };
+    Ok(value.unwrap_or(Value::Null))
+}
+
+/// The columns of a table that both stores have.
+pub(super) fn columns_of(table: &str) -> Vec<&'static str> {
+    let found = tables().into_iter().find(|found| found.name == table);
+    let columns = found.into_iter().flat_map(|table| table.columns);
+    columns.map(|(name, _)| name).collect()
+}
+
+/// The type of a column of a table.
+pub(super) fn kind_of(table: &str, column: &str) -> &'static str {
+    let found = tables().into_iter().find(|found| found.name == table);
+    let mut columns = found.into_iter().flat_map(|table| table.columns);
+    columns
+        .find(|(name, _)| *name == column)
+        .map_or("text", |(_, kind)| kind)
 }

@@ -54,6 +54,17 @@ pub(super) async fn version(client: &Client) -> Result<i32, StoreError> {
     Ok(last)
 }
 
+/// Whether a database is of this version, for who only reads.
+pub(super) async fn current(client: &Client) -> Result<(), StoreError> {
+    match version(client).await? {
+        0 => Err(refused("it is empty: no server has used it")),
+        known if known < newest() => Err(refused(
+            "it is of an older version; start the server on it, or on a copy, once",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a database can be used: its encoding, and that it can be written.
 pub(super) async fn usable(client: &Client) -> Result<(), StoreError> {
     let row = client

@@ -11,6 +11,7 @@ mod events;
 mod filter;
 mod flush;
 mod listen;
+mod log;
 mod messages;
 mod migrate;
 mod orders;
@@ -48,6 +49,7 @@ use apply::Writer;
 use connect::{Target, reader_session};
 pub use copy::{CopiedTable, copy_to_postgres};
 use listen::Board;
+pub use log::SharedLog;
 pub use retention::SharedPurge;
 
 /// How long one who reads waits for a connection.

@@ -3,16 +3,15 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use chrono::{DateTime, Utc};
-use medsynapse::AccessionNumber;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::hidden::RAW;
 use super::rows::{moment, odd};
 use super::tables::{ACTIONS, DELIVERIES, MESSAGES};
-use super::{connect, unlock};
-use crate::action::{ActionKind, OrderStep, OutboxCommand, Procedure, ProcedureState};
+use super::{Comparison, Rebuild, connect, unlock};
+use crate::action::ActionKind;
 use crate::error::StoreError;
+use crate::log::{LogEntry, LoggedAction, LoggedMessage, Replayable, action_kind};
 use crate::record::{Transport, digest};
 use crate::vault::{Keys, Vault};
 use crate::work::{Delivery, DeliveryOutcome};
@@ -39,55 +38,6 @@ static DELIVERY: LazyLock<String> = LazyLock::new(|| {
 pub struct Log {
     pub(super) connection: Connection,
     pub(super) vault: Option<Arc<Vault>>,
-}
-
-/// An entry of the log. Messages that went out belong to the action that sent them.
-#[derive(Debug, Clone)]
-pub enum LogEntry {
-    /// A message that came in.
-    Message(LoggedMessage),
-    /// What a person or a modality did.
-    Action(LoggedAction),
-    /// What became of a message that was sent.
-    Delivery(Delivery),
-}
-
-/// A message that came in, as far as it is not read from its bytes.
-#[derive(Clone)]
-pub struct LoggedMessage {
-    /// The bytes, as they came.
-    pub raw: Vec<u8>,
-    /// The answer.
-    pub ack: Vec<u8>,
-    /// When.
-    pub received_at: DateTime<Utc>,
-    /// How.
-    pub transport: Transport,
-    /// From where.
-    pub peer: String,
-}
-
-impl std::fmt::Debug for LoggedMessage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoggedMessage")
-            .field("bytes", &self.raw.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// An action with the messages that it sent.
-#[derive(Debug, Clone)]
-pub struct LoggedAction {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Who.
-    pub actor: String,
-    /// Under which key.
-    pub idempotency_key: Option<String>,
-    /// What.
-    pub kind: ActionKind,
-    /// To whom which bytes went, in order.
-    pub sent: Vec<(String, Vec<u8>)>,
 }
 
 impl Log {
@@ -118,35 +68,6 @@ impl Log {
         connection.execute_batch("BEGIN")?;
         let vault = unlock::for_reading(&connection, keys)?;
         Ok(Self { connection, vault })
-    }
-
-    /// The next entries with a larger number, at most `limit`.
-    ///
-    /// # Errors
-    ///
-    /// The database cannot be read, or a message does not match its checksum.
-    pub fn after(&self, id: i64, limit: u32) -> Result<Vec<(i64, LogEntry)>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT * FROM (\
-             SELECT * FROM (SELECT id, 0 AS kind FROM messages WHERE id > ?1 AND direction = 'in' ORDER BY id LIMIT ?2) \
-             UNION ALL SELECT * FROM (SELECT id, 1 FROM actions WHERE id > ?1 ORDER BY id LIMIT ?2) \
-             UNION ALL SELECT * FROM (SELECT id, 2 FROM deliveries WHERE id > ?1 ORDER BY id LIMIT ?2)) \
-             ORDER BY id LIMIT ?2",
-        )?;
-        let found: Vec<(i64, i64)> = statement
-            .query_map(params![id, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
-        found
-            .into_iter()
-            .map(|(id, kind)| {
-                let entry = match kind {
-                    0 => LogEntry::Message(self.message(id)?),
-                    1 => LogEntry::Action(self.action(id)?),
-                    _ => LogEntry::Delivery(self.delivery(id)?),
-                };
-                Ok((id, entry))
-            })
-            .collect()
     }
 
     fn message(&self, id: i64) -> Result<LoggedMessage, StoreError> {
@@ -227,75 +148,47 @@ impl Log {
     }
 }
 
-/// The action of a row with all its columns.
-fn kind(row: &Row<'_>) -> rusqlite::Result<ActionKind> {
-    let name = row.get_ref(3)?.as_str()?;
-    let accession_number = row
-        .get_ref(4)?
-        .as_str_or_null()?
-        .and_then(|text| AccessionNumber::try_from(text).ok());
-    let detail: serde_json::Value = serde_json::from_str(row.get_ref(7)?.as_str()?)
-        .map_err(|_| odd(7, "detail of an action"))?;
-    if let Some(word) = name.strip_prefix("procedure-") {
-        let dataset: Option<Vec<u8>> = row.get(8)?;
-        return procedure(word, &detail, dataset.unwrap_or_default())
-            .ok_or_else(|| odd(5, "procedure step"));
-    }
-    if let Some(word) = name.strip_prefix("outbox-") {
-        let command = OutboxCommand::from_name(word);
-        let found = command.zip(detail.as_i64());
-        return found
-            .map(|(command, message_id)| ActionKind::Outbox {
-                message_id,
-                command,
+impl Replayable for Log {
+    fn after(&self, id: i64, limit: u32) -> Result<Vec<(i64, LogEntry)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT * FROM (\
+             SELECT * FROM (SELECT id, 0 AS kind FROM messages WHERE id > ?1 AND direction = 'in' ORDER BY id LIMIT ?2) \
+             UNION ALL SELECT * FROM (SELECT id, 1 FROM actions WHERE id > ?1 ORDER BY id LIMIT ?2) \
+             UNION ALL SELECT * FROM (SELECT id, 2 FROM deliveries WHERE id > ?1 ORDER BY id LIMIT ?2)) \
+             ORDER BY id LIMIT ?2",
+        )?;
+        let found: Vec<(i64, i64)> = statement
+            .query_map(params![id, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        found
+            .into_iter()
+            .map(|(id, kind)| {
+                let entry = match kind {
+                    0 => LogEntry::Message(self.message(id)?),
+                    1 => LogEntry::Action(self.action(id)?),
+                    _ => LogEntry::Delivery(self.delivery(id)?),
+                };
+                Ok((id, entry))
             })
-            .ok_or_else(|| odd(3, "outbox command"));
+            .collect()
     }
-    let steps = [
-        OrderStep::Arrived,
-        OrderStep::Ready,
-        OrderStep::Started,
-        OrderStep::Completed,
-        OrderStep::Discontinued,
-        OrderStep::Rescheduled,
-        OrderStep::StudyArriving,
-        OrderStep::StudyArrived,
-        OrderStep::Read,
-        OrderStep::Final(serde_json::from_value(detail).map_err(|_| odd(5, "final report"))?),
-        OrderStep::Printed,
-    ];
-    let step = steps.into_iter().find(|step| step.as_str() == name);
-    accession_number
-        .zip(step)
-        .map(|(accession_number, step)| ActionKind::Order {
-            accession_number,
-            step,
-        })
-        .ok_or_else(|| odd(3, "order step"))
+
+    fn rebuild(&self, into: &Path) -> Result<Rebuild, StoreError> {
+        Rebuild::create(into, self.vault.as_ref())
+    }
+
+    fn compare(&self, rebuild: &Rebuild) -> Result<Comparison, StoreError> {
+        rebuild.compare(&self.connection)
+    }
 }
 
-fn procedure(word: &str, detail: &serde_json::Value, dataset: Vec<u8>) -> Option<ActionKind> {
-    let text = |name: &str| detail.get(name)?.as_str().map(str::to_owned);
-    let switch = |name: &str| detail.get(name).and_then(serde_json::Value::as_bool);
-    let accession_numbers = detail
-        .get("accession_numbers")?
-        .as_array()?
-        .iter()
-        .map(|number| AccessionNumber::try_from(number.as_str()?).ok())
-        .collect::<Option<_>>()?;
-    Some(ActionKind::Procedure(Procedure {
-        sop_instance_uid: text("sop_instance_uid")?,
-        create: switch("create")?,
-        state: match word {
-            "started" => ProcedureState::InProgress,
-            "completed" => ProcedureState::Completed,
-            "discontinued" => ProcedureState::Discontinued,
-            _ => return None,
-        },
-        station_ae_title: text("station_ae_title")?,
-        study_instance_uid: text("study_instance_uid"),
-        accession_numbers,
-        dataset,
-        reschedule_discontinued: switch("reschedule_discontinued")?,
-    }))
+/// The action of a row with all its columns.
+fn kind(row: &Row<'_>) -> rusqlite::Result<ActionKind> {
+    let found = action_kind(
+        row.get_ref(3)?.as_str()?,
+        row.get_ref(4)?.as_str_or_null()?,
+        row.get_ref(7)?.as_str()?,
+        row.get(8)?,
+    );
+    found.ok_or_else(|| odd(3, "action"))
 }

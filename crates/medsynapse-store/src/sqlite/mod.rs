@@ -52,7 +52,7 @@ use checkpoint::Checkpointer;
 pub use convert::{Converted, Encryption, decrypt, encrypt, encryption, rekey};
 #[cfg(feature = "postgres")]
 pub(crate) use export::Export;
-pub use log::{Log, LogEntry, LoggedAction, LoggedMessage};
+pub use log::Log;
 use read::Readers;
 pub use rebuild::{Comparison, Difference, Rebuild};
 pub use retention::{Purge, Purged};

@@ -9,9 +9,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Rows};
 
 use super::apply::Writer;
-use super::log::Log;
 use super::{connect, connect_with, hidden, make_directory, make_private, migrate, tables, unlock};
 use crate::error::StoreError;
+use crate::vault::Vault;
 use crate::work::Work;
 
 /// Most differences that are told one by one.
@@ -135,13 +135,9 @@ pub struct Rebuild {
 }
 
 impl Rebuild {
-    /// An empty one in `directory`, which must not hold one yet, for what `log` leads to; where
-    /// the log is encrypted, so is this one, under the same keys.
-    ///
-    /// # Errors
-    ///
-    /// A database is there already, or the directory cannot be written.
-    pub fn create(directory: &Path, log: &Log) -> Result<Self, StoreError> {
+    /// An empty one in `directory`, which must not hold one yet; where the log is encrypted, so is
+    /// this one, under the same keys.
+    pub(crate) fn create(directory: &Path, keys: Option<&Arc<Vault>>) -> Result<Self, StoreError> {
         make_directory(directory)?;
         let path = directory.join("medsynapse.db");
         if path.exists() {
@@ -154,7 +150,7 @@ impl Rebuild {
         let mut connection = connect(&path, false)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         migrate(&mut connection)?;
-        let vault = match &log.vault {
+        let vault = match keys {
             None => None,
             Some(vault) => {
                 let vault = Arc::new(vault.again()?);
@@ -180,26 +176,83 @@ impl Rebuild {
         self.writer.rebuild(entries)
     }
 
-    /// Compares every row with the one that is kept.
-    ///
-    /// # Errors
-    ///
-    /// One of the databases cannot be read.
-    pub fn compare(&self, log: &Log) -> Result<Comparison, StoreError> {
+    /// Compares every row with the one that is kept in a database of the same sort.
+    pub(super) fn compare(&self, kept: &Connection) -> Result<Comparison, StoreError> {
         let mut comparison = Comparison::default();
         for table in &TABLES {
-            compare(table, &log.connection, &self.reader, &mut comparison)?;
+            let (columns, said) = columns(table, kept)?;
+            let sql = table.ordered(&said);
+            let width = 1 + table.key.len() + columns.len();
+            let (mut left, mut right) = (kept.prepare(&sql)?, self.reader.prepare(&sql)?);
+            let (mut left, mut right) = (left.query([])?, right.query([])?);
+            merge(
+                table,
+                &columns,
+                || next(&mut left, width),
+                || next(&mut right, width),
+                &mut comparison,
+            )?;
+        }
+        Ok(comparison)
+    }
+
+    /// The same with what is kept elsewhere: `columns` gives those of a table there, `open` begins
+    /// to read a table by a query of ours, and `read` gives its next row. Text there has no NUL.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn compare_with<R>(
+        &self,
+        columns: impl Fn(&str) -> Vec<&'static str>,
+        mut open: impl FnMut(&'static str, &str, &[&'static str]) -> Result<R, StoreError>,
+        mut read: impl FnMut(&mut R) -> Result<Option<Vec<Value>>, StoreError>,
+    ) -> Result<Comparison, StoreError> {
+        let mut comparison = Comparison::default();
+        for table in &TABLES {
+            let columns = columns(table.name);
+            let names: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+            let sql = table.ordered(&names);
+            let mut all = vec![table.called];
+            all.extend(table.key);
+            all.extend(&columns);
+            let mut kept = open(table.name, &sql, &all)?;
+            let mut rebuilt = self.reader.prepare(&sql)?;
+            let mut rebuilt = rebuilt.query([])?;
+            merge(
+                table,
+                &names,
+                || read(&mut kept),
+                || {
+                    let mut row = next(&mut rebuilt, all.len())?;
+                    for value in row.iter_mut().flatten() {
+                        if let Value::Text(text) = value
+                            && text.contains('\0')
+                        {
+                            *text = text.replace('\0', "\u{fffd}");
+                        }
+                    }
+                    Ok(row)
+                },
+                &mut comparison,
+            )?;
         }
         Ok(comparison)
     }
 }
 
-fn compare(
-    table: &Table,
-    kept: &Connection,
-    rebuilt: &Connection,
-    comparison: &mut Comparison,
-) -> Result<(), StoreError> {
+impl Table {
+    /// All rows with these columns, behind how they are called and by what they are found.
+    fn ordered(&self, columns: &[String]) -> String {
+        let key = self.key.join(", ");
+        format!(
+            "SELECT {}, {key}, {} FROM {} ORDER BY {key}",
+            self.called,
+            columns.join(", "),
+            self.name,
+        )
+    }
+}
+
+/// The columns of a table that are compared, and what is read for each.
+fn columns(table: &Table, kept: &Connection) -> Result<(Vec<String>, Vec<String>), StoreError> {
     let mut columns: Vec<String> = kept
         .prepare("SELECT name FROM pragma_table_info(?1)")?
         .query_map([table.name], |row| row.get(0))?
@@ -221,24 +274,27 @@ fn compare(
         said.extend(sealed.map(|sealed| sealed.column("", column)));
         columns.push((*column).into());
     }
-    let sql = format!(
-        "SELECT {}, {}, {} FROM {} ORDER BY {}",
-        table.called,
-        table.key.join(", "),
-        said.join(", "),
-        table.name,
-        table.key.join(", ")
-    );
-    let (mut left, mut right) = (kept.prepare(&sql)?, rebuilt.prepare(&sql)?);
-    let width = 1 + table.key.len() + columns.len();
-    let (mut left, mut right) = (left.query([])?, right.query([])?);
+    Ok((columns, said))
+}
+
+/// A row: how it is called, by what it is found, and its columns.
+type Found = Result<Option<Vec<Value>>, StoreError>;
+
+/// Goes through the rows of both, which are in the order of their keys, and notes what differs.
+fn merge(
+    table: &Table,
+    columns: &[String],
+    mut kept: impl FnMut() -> Found,
+    mut rebuilt: impl FnMut() -> Found,
+    comparison: &mut Comparison,
+) -> Result<(), StoreError> {
     // Rows of `changes` have no name of their own: the n-th one of an entry is the n-th one.
     let key = if table.name == "changes" {
         1..2
     } else {
         1..1 + table.key.len()
     };
-    let (mut a, mut b) = (next(&mut left, width)?, next(&mut right, width)?);
+    let (mut a, mut b) = (kept()?, rebuilt()?);
     loop {
         let order = match (&a, &b) {
             (None, None) => return Ok(()),
@@ -257,33 +313,17 @@ fn compare(
                     table: table.name,
                     row: name(&a),
                 });
-                a = next(&mut left, width)?;
+                a = kept()?;
             }
             Ordering::Greater => {
                 comparison.note(Difference::Missing {
                     table: table.name,
                     row: name(&b),
                 });
-                b = next(&mut right, width)?;
+                b = rebuilt()?;
             }
             Ordering::Equal => {
-                let from = 1 + table.key.len();
-                let pairs = columns.iter().zip(
-                    a.iter()
-                        .flatten()
-                        .skip(from)
-                        .zip(b.iter().flatten().skip(from)),
-                );
-                let mut differ: Vec<String> = pairs
-                    .filter(|(column, (kept, rebuilt))| {
-                        // Columns that came with a later version are empty in older rows.
-                        let unknown = **kept == Value::Null && *column == "effect";
-                        kept != rebuilt && !unknown && !table.ignored.contains(&column.as_str())
-                    })
-                    .map(|(column, _)| column.clone())
-                    .collect();
-                let mut told = BTreeSet::new();
-                differ.retain(|column| told.insert(column.clone()));
+                let differ = differing(table, columns, a.as_deref(), b.as_deref());
                 if !differ.is_empty() {
                     comparison.note(Difference::Other {
                         table: table.name,
@@ -291,11 +331,32 @@ fn compare(
                         columns: differ,
                     });
                 }
-                a = next(&mut left, width)?;
-                b = next(&mut right, width)?;
+                (a, b) = (kept()?, rebuilt()?);
             }
         }
     }
+}
+
+/// The columns in which two rows differ, each once.
+fn differing(
+    table: &Table,
+    columns: &[String],
+    kept: Option<&[Value]>,
+    rebuilt: Option<&[Value]>,
+) -> Vec<String> {
+    let (kept, rebuilt) = (kept.unwrap_or_default(), rebuilt.unwrap_or_default());
+    let values = kept.iter().zip(rebuilt).skip(1 + table.key.len());
+    let pairs = columns.iter().zip(values);
+    let mut told = BTreeSet::new();
+    pairs
+        .filter(|(column, (kept, rebuilt))| {
+            // Columns that came with a later version are empty in older rows.
+            let unknown = **kept == Value::Null && *column == "effect";
+            kept != rebuilt && !unknown && !table.ignored.contains(&column.as_str())
+        })
+        .map(|(column, _)| column.clone())
+        .filter(|column| told.insert(column.clone()))
+        .collect()
 }
 
 fn next(rows: &mut Rows<'_>, width: usize) -> Result<Option<Vec<Value>>, StoreError> {
