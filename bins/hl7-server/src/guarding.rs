@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
-use medsynapse_http::{Access, ApiKey, ApiKeys, Fetch, Rate, Rates, TokenSettings, Tokens, Trail};
+use medsynapse_http::{Access, ApiKey, ApiKeys, Fetch, Rate, Rates, TokenSettings, Tokens, Trail, Unkept};
 use medsynapse_store::{AccessStore, Keys};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -112,6 +112,7 @@ impl Guarding {
             rates: Arc::new(Rates::new(self.rates.requests, self.rates.failed_logins)),
             trail: Some(trail.context("starting the audit trail")?),
             answers: Some(store),
+            unkept: Unkept::default(),
             origins: self.origins.clone(),
             basic: false,
             closed: false,

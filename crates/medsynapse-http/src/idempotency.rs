@@ -8,8 +8,11 @@ use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use medsynapse_store::{AccessStore, FirstAnswer, StoreError, Ticket};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+use tokio::time::{Duration, Instant};
 
 use crate::access::Caller;
 use crate::app::App;
@@ -23,6 +26,16 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const KEY_BYTES_MAX: usize = 255;
 /// No answer that is longer is kept.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// How long the answer to the first request is waited for.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+/// How often it is looked for, at first and at last.
+const LOOK_FIRST: Duration = Duration::from_millis(10);
+const LOOK_LAST: Duration = Duration::from_millis(250);
+/// How often and how long it is tried to keep an answer while the store is away: ten minutes.
+const SETTLE_AGAIN: Duration = Duration::from_secs(2);
+const SETTLE_TRIES: u32 = 300;
+/// Most answers that wait for that; no more than 64 of the longest.
+const WAITING_MAX: usize = 64;
 /// The header lines that belong to an answer.
 const HEAD: [HeaderName; 3] = [CONTENT_TYPE, LOCATION, HL7_ACK_CODE];
 
@@ -37,7 +50,7 @@ pub(crate) async fn once(State(app): State<Arc<App>>, request: Request, next: Ne
     }
 }
 
-async fn keyed(app: &App, request: Request, next: Next) -> Result<Response, Problem> {
+async fn keyed(app: &Arc<App>, request: Request, next: Next) -> Result<Response, Problem> {
     let wrong = |text: &'static str| Problem::new(ProblemCode::InvalidIdempotencyKey, text);
     let mut given = request.headers().get_all(KEY).iter();
     let (Some(key), None) = (given.next(), given.next()) else {
@@ -83,9 +96,7 @@ async fn keyed(app: &App, request: Request, next: Next) -> Result<Response, Prob
     let digest: [u8; 32] = digest.finalize().into();
 
     let now = app.clock.now();
-    let (who, name) = (caller.clone(), key.clone());
-    let ticket = blocking(&store, move |store| store.begin(&who, &name, &digest, now)).await?;
-    match ticket {
+    match begin(&store, &caller, &key, digest, now).await? {
         Ticket::New => {}
         Ticket::Answered(first) => return Ok(again(first)),
         Ticket::Unsettled => {
@@ -98,25 +109,50 @@ async fn keyed(app: &App, request: Request, next: Next) -> Result<Response, Prob
             return Err(Problem::new(ProblemCode::IdempotencyKeyReused, text));
         }
     }
+    let app = Arc::clone(app);
     // It goes on to its end though the client may go away: somebody will ask again.
     let running = tokio::spawn(async move {
         let response = next
             .run(Request::from_parts(parts, Body::from(bytes)))
             .await;
-        settle(&store, caller, key, response).await
+        settle(&app, &store, caller, key, response).await
     });
     running.await.map_err(|_| {
         let text = "The server failed to answer this request";
         Problem::new(ProblemCode::InternalError, text)
-    })?
+    })
 }
 
+/// Whether it may be carried out. Where the first one is on its way, here or on another server, its
+/// answer is waited for a while: who sends twice at once is answered alike.
+async fn begin(
+    store: &Arc<AccessStore>,
+    caller: &str,
+    key: &str,
+    digest: [u8; 32],
+    now: DateTime<Utc>,
+) -> Result<Ticket, Problem> {
+    let (began, mut pause) = (Instant::now(), LOOK_FIRST);
+    loop {
+        let (who, name) = (caller.to_owned(), key.to_owned());
+        let ticket = blocking(store, move |store| store.begin(&who, &name, &digest, now)).await?;
+        if ticket != Ticket::Unsettled || began.elapsed() >= FIRST_WAIT {
+            return Ok(ticket);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LOOK_LAST);
+    }
+}
+
+/// Keeps the answer, or forgets the request if it had no effect. Where the store is away at that
+/// moment it is tried again behind the answer, which is true whether it is kept or not.
 async fn settle(
+    app: &App,
     store: &Arc<AccessStore>,
     caller: String,
     key: String,
     response: Response,
-) -> Result<Response, Problem> {
+) -> Response {
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, usize::MAX)
         .await
@@ -129,21 +165,69 @@ async fn settle(
             | StatusCode::REQUEST_TIMEOUT
             | StatusCode::INTERNAL_SERVER_ERROR
     );
-    if void || bytes.len() > ANSWER_BYTES_MAX {
-        blocking(store, move |store| store.forget(&caller, &key)).await?;
+    let first = if void || bytes.len() > ANSWER_BYTES_MAX {
+        None
     } else {
         let line = |name: &HeaderName| {
             let value = parts.headers.get(name)?.to_str().ok()?;
             Some(format!("{name}: {value}\n"))
         };
-        let first = FirstAnswer {
+        Some(FirstAnswer {
             status: parts.status.as_u16(),
             head: HEAD.iter().filter_map(line).collect(),
             body: bytes.to_vec(),
-        };
-        blocking(store, move |store| store.settle(&caller, &key, &first)).await?;
+        })
+    };
+    let kept = Kept { caller, key, first };
+    if !kept.put(store).await {
+        later(app, Arc::clone(store), kept);
     }
-    Ok(Response::from_parts(parts, Body::from(bytes)))
+    Response::from_parts(parts, Body::from(bytes))
+}
+
+/// What is to be kept of a request: its answer, or nothing.
+#[derive(Clone)]
+struct Kept {
+    caller: String,
+    key: String,
+    first: Option<FirstAnswer>,
+}
+
+impl Kept {
+    async fn put(&self, store: &Arc<AccessStore>) -> bool {
+        let kept = self.clone();
+        let put = blocking(store, move |store| match &kept.first {
+            Some(first) => store.settle(&kept.caller, &kept.key, first),
+            None => store.forget(&kept.caller, &kept.key),
+        });
+        put.await.is_ok()
+    }
+}
+
+/// Room for answers that wait for the store to come back.
+#[derive(Debug, Clone)]
+pub struct Unkept(Arc<Semaphore>);
+
+impl Default for Unkept {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(WAITING_MAX)))
+    }
+}
+
+/// Tries for some minutes. What is not kept then is answered as unsettled to who asks again.
+fn later(app: &App, store: Arc<AccessStore>, kept: Kept) {
+    let Ok(place) = Arc::clone(&app.access.unkept.0).try_acquire_owned() else {
+        return;
+    };
+    tokio::spawn(async move {
+        let _place = place;
+        for _ in 0..SETTLE_TRIES {
+            tokio::time::sleep(SETTLE_AGAIN).await;
+            if kept.put(&store).await {
+                return;
+            }
+        }
+    });
 }
 
 fn again(first: FirstAnswer) -> Response {
@@ -172,7 +256,7 @@ async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(move || act(&store)).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => {
-            tracing::error!(%error, "access.db does not answer");
+            tracing::error!(%error, "keys and answers cannot be reached");
             Err(Problem::unavailable())
         }
         Err(_) => Err(Problem::unavailable()),

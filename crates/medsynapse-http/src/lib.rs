@@ -29,7 +29,7 @@ mod worklist;
 
 pub use access::{
     Access, ApiKey, ApiKeys, Caller, Fetch, Guard, Login, LoginError, NewKey, Random, Rate, Rates,
-    Scope, Scopes, TokenError, TokenSettings, Tokens, Trail, UnknownScope,
+    Scope, Scopes, TokenError, TokenSettings, Tokens, Trail, Unkept, UnknownScope,
 };
 pub use app::{App, Limits};
 pub use gateway::{Gateway, GatewaySettings};

@@ -10,6 +10,7 @@ mod trail;
 
 use std::sync::Arc;
 
+pub use crate::idempotency::Unkept;
 pub use guard::{Caller, Guard};
 pub(crate) use guard::{Needs, OnWhom, Table, peer};
 pub use keys::{ApiKey, ApiKeys, NewKey};
@@ -30,6 +31,8 @@ pub struct Access {
     pub trail: Option<Trail>,
     /// Remembers answers to requests with an `Idempotency-Key`; without it that header is refused.
     pub answers: Option<Arc<medsynapse_store::AccessStore>>,
+    /// Room for answers that could not be kept at once.
+    pub unkept: Unkept,
     /// Whose pages may read and send: `https://ris.example.org`. None: no other site's.
     pub origins: Vec<String>,
     /// Whether `Authorization: Basic` with a key as its password will do, for browsers.
