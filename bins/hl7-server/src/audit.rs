@@ -6,9 +6,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use medsynapse_store::{AccessStore, Keys, TrailCheck, TrailKey};
+use medsynapse_store::{Keys, TrailCheck, TrailKey};
 use zeroize::Zeroizing;
 
+use crate::access;
 use crate::config::Config;
 
 /// The file with the secret of the trail.
@@ -26,13 +27,41 @@ const PURPOSE: &str = "audit.key";
 /// The secret of the trail in `data_dir`, made where it is not there; sealed where there are keys,
 /// since whoever has it can try patient ids.
 pub(crate) fn key(data_dir: &Path, keys: Option<&Keys>) -> Result<TrailKey> {
-    let path = data_dir.join(KEY_FILE);
-    if let Some(secret) = read(&path, keys)? {
-        return Ok(TrailKey::new(*secret));
+    if let Some(key) = existing(data_dir, keys)? {
+        return Ok(key);
     }
+    let secret = fresh()?;
+    write(&data_dir.join(KEY_FILE), &secret, keys)?;
+    Ok(TrailKey::new(*secret))
+}
+
+/// The secret of the trail in `data_dir`, if it is there.
+pub(crate) fn existing(data_dir: &Path, keys: Option<&Keys>) -> Result<Option<TrailKey>> {
+    let secret = read(&data_dir.join(KEY_FILE), keys)?;
+    Ok(secret.map(|secret| TrailKey::new(*secret)))
+}
+
+/// A secret that nobody has.
+pub(crate) fn fresh() -> Result<Zeroizing<[u8; 32]>> {
     let mut secret = Zeroizing::new([0; 32]);
     getrandom::fill(secret.as_mut_slice()).context("the system gives no random bytes")?;
-    write(&path, &secret, keys)?;
+    Ok(secret)
+}
+
+/// The secret in a file that the configuration names, which is for its owner alone.
+pub(crate) fn given(path: &Path) -> Result<TrailKey> {
+    let secret = read(path, None)?.with_context(|| format!("{} is not there", path.display()))?;
+    #[cfg(unix)]
+    {
+        let about = std::fs::metadata(path).with_context(|| path.display().to_string())?;
+        let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o777;
+        if mode & 0o077 != 0 {
+            bail!(
+                "{} can be read by others (mode {mode:03o}); chmod 600 it",
+                path.display()
+            );
+        }
+    }
     Ok(TrailKey::new(*secret))
 }
 
@@ -94,16 +123,21 @@ fn write(path: &Path, secret: &[u8; 32], keys: Option<&Keys>) -> Result<()> {
     reason = "data that was asked for goes to standard output"
 )]
 pub(crate) fn run(command: &Audit, config: &Config) -> Result<()> {
-    let data_dir = &config.data_dir;
     let Audit::Verify = command;
-    let directory = data_dir.display();
-    let Some(store) = AccessStore::open_existing(data_dir)? else {
-        bail!("{directory} holds no audit trail; name the data directory with --data-dir");
+    let place = access::place(config);
+    let Some(store) = access::open_existing(config)? else {
+        bail!(
+            "{place} holds no audit trail; name the data directory with --data-dir, or the \
+             database with --database"
+        );
     };
-    let Some(key) = read(&data_dir.join(KEY_FILE), config.encryption.keys.as_ref())? else {
-        bail!("{directory}/{KEY_FILE} is not there: without it nothing can be verified");
+    let Some(key) = access::existing_trail_key(config, &store)? else {
+        bail!(
+            "{place} has no secret of the audit trail ({KEY_FILE}): without it nothing can be \
+             verified"
+        );
     };
-    match store.verify_trail(&TrailKey::new(*key))? {
+    match store.verify_trail(&key)? {
         TrailCheck::Whole { entries } => println!("The audit trail is whole: {entries} entries."),
         TrailCheck::Broken { n, reason } => {
             bail!("the audit trail is broken at entry {n}: {reason}")

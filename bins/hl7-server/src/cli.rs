@@ -47,8 +47,8 @@ pub(crate) enum Command {
     /// Copy the database of a stopped broker to an empty PostgreSQL, and compare both; a copy that
     /// broke off goes on where it was.
     #[command(
-        after_help = "Keys of the REST API and the audit trail stay in the data directory of \
-                            the server: copy access.db to those that are to have them."
+        after_help = "Keys of the REST API, the audit trail with its secret and the answers to \
+                            requests with an Idempotency-Key go along."
     )]
     Copy {
         /// The data directory, as sqlite:DIR.

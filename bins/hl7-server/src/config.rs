@@ -231,10 +231,19 @@ impl Config {
                  it out, and have PostgreSQL on an encrypted disk"
             );
         }
-        if self.insecure {
+        Ok(())
+    }
+
+    /// Refuses listeners that others can reach without a key. This may ask the database.
+    ///
+    /// # Errors
+    ///
+    /// There is one.
+    pub(crate) fn protected(&self) -> Result<()> {
+        if self.insecure || [self.rest, self.web].iter().all(|at| at.ip().is_loopback()) {
             return Ok(());
         }
-        let keys = !self.api_keys.is_empty() || guarding::has_keys(&self.data_dir)?;
+        let keys = !self.api_keys.is_empty() || guarding::has_keys(self)?;
         for (name, flag, address) in [("REST", "--rest", self.rest), ("web", "--web", self.web)] {
             // Browsers at the pages show keys alone.
             let protected = keys || (name == "REST" && self.guarding.jwt.is_some());
@@ -647,10 +656,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("broker.toml");
         std::fs::write(&path, toml).unwrap();
-        Config::load(&Options {
+        let config = Config::load(&Options {
             config: Some(path),
             ..options
-        })
+        })?;
+        config.protected()?;
+        Ok(config)
     }
 
     #[track_caller]
@@ -794,7 +805,14 @@ mod tests {
             scopes: medsynapse_http::Scopes::ALL,
             expires: None,
         };
-        crate::keys::run(add, directory.path(), chrono::DateTime::UNIX_EPOCH).unwrap();
+        // It may be made with the configuration that wants it.
+        let path = directory.path().join("broker.toml");
+        std::fs::write(&path, open).unwrap();
+        let unprotected = Config::load(&Options {
+            config: Some(path),
+            ..options(directory.path())
+        });
+        crate::keys::run(add, &unprotected.unwrap(), chrono::DateTime::UNIX_EPOCH).unwrap();
         assert!(load(open, options(directory.path())).is_ok());
         refused(
             "[web]\nlisten = '0.0.0.0:5000'\n",

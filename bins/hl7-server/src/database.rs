@@ -8,10 +8,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use medsynapse_store::{
-    PostgresOptions, PostgresStore, SharedLog, SqliteOptions, SqliteStore, Store, StoreError,
+    CopyOptions, PostgresOptions, PostgresStore, SharedLog, SqliteOptions, SqliteStore, Store,
+    StoreError, TrailKey,
 };
 use serde::Deserialize;
 
+use crate::access;
+use crate::audit;
 use crate::cli::Options;
 use crate::config::Config;
 use crate::retention::Kept;
@@ -22,6 +25,7 @@ use crate::retention::Kept;
 pub(crate) struct DatabaseSection {
     url: Option<String>,
     password_file: Option<PathBuf>,
+    audit_key_file: Option<PathBuf>,
     connections_max: Option<usize>,
     node: Option<String>,
 }
@@ -33,6 +37,8 @@ pub(crate) struct DatabaseSettings {
     /// Without user and password.
     shown: String,
     node: Option<String>,
+    /// The secret of the audit trail, if the database is not to keep it, and its file.
+    audit_key: Option<(TrailKey, PathBuf)>,
 }
 
 impl fmt::Debug for DatabaseSettings {
@@ -43,10 +49,11 @@ impl fmt::Debug for DatabaseSettings {
     }
 }
 
-/// What stands beside the connections that read: one writes, one listens, two keep lanes.
-const OTHERS: usize = 4;
+/// What stands beside the connections that read: one writes, one listens, two keep lanes, three
+/// are for keys and answers, one is for the audit trail.
+const OTHERS: usize = 8;
 /// All connections of a server to the database, when nobody says.
-const CONNECTIONS: usize = 12;
+const CONNECTIONS: usize = 16;
 
 impl DatabaseSection {
     /// Puts the settings together with the command line and the environment; `None` for a file of
@@ -60,7 +67,10 @@ impl DatabaseSection {
             (Some(url), _) => (url.clone(), "--database"),
             (None, Some(url)) => (url, "database.url"),
             (None, None) => {
-                if self.password_file.is_some() || self.node.is_some() {
+                if self.password_file.is_some()
+                    || self.audit_key_file.is_some()
+                    || self.node.is_some()
+                {
                     bail!("database.url: it is missing, and other keys of [database] are set");
                 }
                 return Ok(None);
@@ -103,10 +113,15 @@ impl DatabaseSection {
         };
         postgres.readers_max = connections - OTHERS;
         let shown = postgres.shown().with_context(|| key.to_owned())?;
+        let audit_key = self.audit_key_file.map(|path| {
+            let secret = audit::given(&path).context("database.audit_key_file");
+            secret.map(|secret| (secret, path))
+        });
         Ok(Some(DatabaseSettings {
             options: postgres,
             shown,
             node: self.node,
+            audit_key: audit_key.transpose()?,
         }))
     }
 }
@@ -132,6 +147,15 @@ impl DatabaseSettings {
         &self.shown
     }
 
+    pub(crate) const fn options(&self) -> &PostgresOptions {
+        &self.options
+    }
+
+    /// The secret of the audit trail, if the database is not to keep it.
+    pub(crate) fn audit_key(&self) -> Option<&TrailKey> {
+        self.audit_key.as_ref().map(|(key, _)| key)
+    }
+
     /// The section as it is in force.
     pub(crate) fn table(&self) -> toml::Table {
         let mut table = toml::Table::new();
@@ -141,6 +165,10 @@ impl DatabaseSettings {
             "connections_max".into(),
             connections.unwrap_or(i64::MAX).into(),
         );
+        if let Some((_, path)) = &self.audit_key {
+            let path = path.to_string_lossy().into_owned();
+            table.insert("audit_key_file".into(), path.into());
+        }
         if let Some(node) = &self.node {
             table.insert("node".into(), node.as_str().into());
         }
@@ -165,7 +193,8 @@ impl DatabaseSettings {
         SharedLog::open(&self.options).map_err(|error| self.explain(&error))
     }
 
-    fn explain(&self, error: &StoreError) -> anyhow::Error {
+    /// What is wrong, and what to do.
+    pub(crate) fn explain(&self, error: &StoreError) -> anyhow::Error {
         let text = error.to_string();
         let advice = if text.contains("28P01") || text.contains("password") {
             "; the password comes from database.password_file or HL7_DATABASE_PASSWORD"
@@ -257,9 +286,17 @@ pub(crate) fn copy(config: &Config, options: &Options, from: &str, to: &str) -> 
     let settings = settings.context("--to: give postgres://USER@HOST:PORT/NAME")?;
     let shown = std::io::stderr().is_terminal();
     let keys = config.encryption.keys.as_ref();
+    let own = audit::existing(Path::new(directory), keys)?;
+    let apart = config.database.as_ref();
+    let how = CopyOptions {
+        keys,
+        trail_key: own.as_ref(),
+        // As the servers that will use it are configured.
+        trail_key_apart: apart.and_then(DatabaseSettings::audit_key).is_some(),
+    };
     let copied = medsynapse_store::copy_to_postgres(
         Path::new(directory),
-        keys,
+        &how,
         &settings.options,
         |table, rows| {
             if shown {
@@ -286,7 +323,7 @@ pub(crate) fn copy(config: &Config, options: &Options, from: &str, to: &str) -> 
         "Every row of {directory} is in {}: counts and checksums are the same.",
         settings.shown
     );
-    Ok(())
+    access::tell_trail(&settings, own.as_ref())
 }
 
 #[cfg(test)]
@@ -322,14 +359,19 @@ mod tests {
         refused("url = 'postgres://u@h'", "name of the database");
         refused("url = 'postgres://u:secret@h/m'", "database.password_file");
         refused(
-            "url = 'postgres://u@h/m'\nconnections_max = 4",
-            "at least 5",
+            "url = 'postgres://u@h/m'\nconnections_max = 8",
+            "at least 9",
         );
         refused("url = 'postgres://u@h/m'\nnode = 'a b'", "database.node");
         refused(
             "url = 'postgres://u@h/m'\npassword_file = '/no/such'",
             "/no/such",
         );
+        refused(
+            "url = 'postgres://u@h/m'\naudit_key_file = '/no/such'",
+            "database.audit_key_file",
+        );
         refused("node = 'a'", "database.url");
+        refused("audit_key_file = '/a'", "database.url");
     }
 }

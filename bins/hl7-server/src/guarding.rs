@@ -1,19 +1,22 @@
 //! What guards the listeners, as it is configured: addresses, TLS, tokens, rates, origins.
 
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
-use medsynapse_http::{Access, ApiKey, ApiKeys, Fetch, Rate, Rates, TokenSettings, Tokens, Trail, Unkept};
-use medsynapse_store::{AccessStore, Keys};
+use medsynapse_http::{
+    Access, ApiKey, ApiKeys, Fetch, Rate, Rates, TokenSettings, Tokens, Trail, Unkept,
+};
+use medsynapse_store::AccessStore;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit;
+use crate::access;
+use crate::config::Config;
 use crate::tls::TlsFiles;
 
 /// No key set of a token issuer is longer.
@@ -102,11 +105,13 @@ pub(crate) fn rate(
 }
 
 impl Guarding {
-    /// What guards the gateway, with keys and trail from the data directory.
-    pub(crate) fn access(&self, data_dir: &Path, keys: Option<&Keys>) -> Result<Access> {
-        let opening = || format!("opening access.db in {}", data_dir.display());
-        let store = Arc::new(AccessStore::open_with(data_dir, keys).with_context(opening)?);
-        let trail = Trail::start(Arc::clone(&store), audit::key(data_dir, keys)?);
+    /// What guards the gateway, with keys and trail from where they are kept.
+    pub(crate) fn access(&self, config: &Config) -> Result<Access> {
+        let store = access::open(config)?;
+        access::check_left_behind(config, &store)?;
+        let key = access::trail_key(config, &store)?;
+        let store = Arc::new(store);
+        let trail = Trail::start(Arc::clone(&store), key);
         Ok(Access {
             tokens: self.tokens()?,
             rates: Arc::new(Rates::new(self.rates.requests, self.rates.failed_logins)),
@@ -187,7 +192,7 @@ fn from_address(address: String) -> Result<Arc<Fetch>> {
     ))
 }
 
-/// The keys of the configuration and those of the data directory.
+/// The keys of the configuration and those that are kept.
 fn all_keys(configured: &[String], store: &AccessStore) -> Result<Vec<ApiKey>> {
     let mut keys = ApiKeys::of_configuration(configured);
     keys.extend(store.keys()?.into_iter().map(ApiKey::from));
@@ -200,9 +205,12 @@ pub(crate) fn keys(
     store: &Arc<AccessStore>,
     stop: CancellationToken,
 ) -> Result<ApiKeys> {
+    // The number before the keys: what changes in between is seen next time.
+    let version = store.version()?;
     let keys = ApiKeys::of(all_keys(configured, store)?);
     let (current, configured, store) = (keys.clone(), configured.to_vec(), Arc::clone(store));
-    let mut seen = store.version()?;
+    let mut seen = version;
+    let mut readable = true;
     tokio::spawn(async move {
         while tokio::time::timeout(KEYS_EVERY, stop.cancelled())
             .await
@@ -219,11 +227,18 @@ pub(crate) fn keys(
             match looking.await {
                 Ok(Ok((version, keys))) => {
                     seen = version;
+                    if !std::mem::replace(&mut readable, true) {
+                        tracing::info!("the keys can be read again");
+                    }
                     if let Some(keys) = keys {
                         current.replace(keys);
                     }
                 }
-                Ok(Err(error)) => tracing::error!("the keys cannot be read: {error:#}"),
+                // Those that are known go on to open: metrics can be asked for what is wrong.
+                Ok(Err(error)) if std::mem::replace(&mut readable, false) => {
+                    tracing::error!("the keys cannot be read, the last ones hold: {error:#}");
+                }
+                Ok(Err(_)) => {}
                 Err(error) => tracing::error!(%error, "the keys cannot be read"),
             }
         }
@@ -231,8 +246,8 @@ pub(crate) fn keys(
     Ok(keys)
 }
 
-/// Whether the data directory holds keys.
-pub(crate) fn has_keys(data_dir: &Path) -> Result<bool> {
-    let store = AccessStore::open_existing(data_dir).context("reading the keys")?;
+/// Whether there are keys besides those of the configuration.
+pub(crate) fn has_keys(config: &Config) -> Result<bool> {
+    let store = access::open_existing(config)?;
     Ok(store.map_or(Ok(false), |store| store.keys().map(|keys| !keys.is_empty()))?)
 }

@@ -1,6 +1,5 @@
-//! `hl7-server keys`: the keys of the REST API, kept in the data directory.
+//! `hl7-server keys`: the keys of the REST API.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -8,7 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Subcommand;
 use hl7_cli::print_line;
 use medsynapse_http::{NewKey, Scopes};
-use medsynapse_store::{AccessStore, KeyRecord};
+use medsynapse_store::KeyRecord;
+
+use crate::access;
+use crate::config::Config;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,10 +81,8 @@ fn shown(at: DateTime<Utc>) -> String {
     clippy::print_stdout,
     reason = "data that was asked for goes to standard output"
 )]
-pub(crate) fn run(command: Keys, data_dir: &Path, now: DateTime<Utc>) -> Result<()> {
-    let directory = data_dir.display();
-    let store = AccessStore::open(data_dir)
-        .with_context(|| format!("cannot open the data directory {directory} (--data-dir)"))?;
+pub(crate) fn run(command: Keys, config: &Config, now: DateTime<Utc>) -> Result<()> {
+    let store = access::open(config)?;
     match command {
         Keys::Add {
             name,

@@ -1,5 +1,6 @@
 //! The Medsynapse PACS Broker.
 
+mod access;
 mod audit;
 mod backup;
 mod banner;
@@ -71,16 +72,16 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return complain(&error, USAGE),
     };
-    if cli.options.print_config {
+    let shown = cli.options.print_config;
+    let command = cli.command.unwrap_or(Command::Serve);
+    if let Err(error) = check(&config, &command, shown) {
+        return complain(&error, USAGE);
+    }
+    if shown {
         return printed(print_bytes(config.shown().as_bytes()));
     }
-    let result = match cli.command.unwrap_or(Command::Serve) {
-        Command::CheckConfig => {
-            if let Some(Err(error)) = config.database.as_ref().map(DatabaseSettings::check) {
-                return complain(&error, USAGE);
-            }
-            return printed(print_line("The configuration is good."));
-        }
+    let result = match command {
+        Command::CheckConfig => return printed(print_line("The configuration is good.")),
         Command::Backup { .. } | Command::Encryption(_) if config.database.is_some() => {
             Err(anyhow::anyhow!(
                 "this command is for the file in the data directory; a shared database has the \
@@ -94,7 +95,7 @@ fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         Command::Copy { from, to } => database::copy(&config, &cli.options, &from, &to),
-        Command::Keys(command) => keys::run(command, &config.data_dir, SystemClock.now()),
+        Command::Keys(command) => keys::run(command, &config, SystemClock.now()),
         Command::Audit(command) => audit::run(&command, &config),
         Command::Encryption(command) => encryption::run(&command, &config, SystemClock.now()),
         Command::Openapi | Command::Page(_) => return ExitCode::SUCCESS,
@@ -104,6 +105,21 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error, FAILED),
+    }
+}
+
+/// Whether a server may run as it is configured, for the commands that ask that.
+fn check(config: &Config, command: &Command, shown: bool) -> anyhow::Result<()> {
+    match (command, &config.database) {
+        // What is shown needs no database that answers.
+        (Command::Serve | Command::CheckConfig, Some(_)) if shown => Ok(()),
+        (Command::Serve, _) => config.protected(),
+        (Command::CheckConfig, database) => {
+            database.as_ref().map_or(Ok(()), DatabaseSettings::check)?;
+            config.protected()
+        }
+        // The others open nothing to anybody; the first key is made by one of them.
+        _ => Ok(()),
     }
 }
 

@@ -247,9 +247,7 @@ impl Guards {
     fn of(config: &Config, ports: &Ports, stop: &CancellationToken) -> Result<Self> {
         let access = Access {
             closed: !ports.rest.ip().is_loopback() && !config.insecure,
-            ..config
-                .guarding
-                .access(&config.data_dir, config.encryption.keys.as_ref())?
+            ..config.guarding.access(config)?
         };
         let keys = match &access.answers {
             Some(store) => guarding::keys(&config.api_keys, store, stop.clone())?,

@@ -39,7 +39,8 @@ pub use outbox::{Next, OutboxEntry, OutboxItem, OutboxQuery, OutboxState, QueueD
 pub use outgoing::{DefaultCharset, Destination, Outgoing, OutgoingSettings, Source};
 #[cfg(feature = "postgres")]
 pub use postgres::{
-    CopiedTable, PostgresOptions, PostgresStore, SharedLog, SharedPurge, copy_to_postgres,
+    CopiedTable, CopyOptions, PostgresOptions, PostgresStore, SharedLog, SharedPurge,
+    copy_to_postgres,
 };
 pub use query::{
     Direction, MessageOrder, MessageQuery, MessageSearch, OrderQuery, Page, Paging, PatientQuery,

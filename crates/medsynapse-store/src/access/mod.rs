@@ -14,7 +14,9 @@ use std::path::Path;
 
 pub use idempotency::{FirstAnswer, Ticket};
 pub use keys::KeyRecord;
-pub(crate) use sqlite::convert;
+#[cfg(feature = "postgres")]
+pub(crate) use sqlite::KeptAnswer;
+pub(crate) use sqlite::{SqliteAccess, convert};
 pub use trail::{TrailCheck, TrailEntry, TrailKey, TrailPage, TrailRecord};
 
 use crate::error::StoreError;
@@ -25,7 +27,6 @@ pub(crate) use idempotency::Answers;
 #[cfg(feature = "postgres")]
 pub(crate) use idempotency::{KEPT, ticket};
 pub(crate) use keys::Keyring;
-pub(crate) use sqlite::SqliteAccess;
 pub(crate) use trail::Trail;
 #[cfg(feature = "postgres")]
 pub(crate) use trail::{Chain, link, seal};
@@ -86,7 +87,7 @@ impl AccessStore {
     ///
     /// It is there and cannot be read.
     pub fn open_existing(directory: &Path) -> Result<Option<Self>, StoreError> {
-        let found = SqliteAccess::open_existing(directory)?;
+        let found = SqliteAccess::open_existing(directory, None)?;
         Ok(found.map(|home| Self {
             home: Box::new(home),
         }))

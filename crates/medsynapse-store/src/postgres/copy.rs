@@ -13,7 +13,8 @@ use super::sql::{
     ACTIONS, CANCELLED, CHANGES, COUNTS, DELIVERIES, MESSAGES, OUTBOX_COLUMNS, PATIENTS,
     PROCEDURES, REPORTS, insert, order_columns,
 };
-use super::{PostgresOptions, block, migrate, runtime};
+use super::{PostgresOptions, access, block, migrate, runtime};
+use crate::access::TrailKey;
 use crate::error::StoreError;
 use crate::sqlite::Export;
 use crate::vault::Keys;
@@ -47,6 +48,18 @@ fn tables() -> Vec<Table> {
         table("procedure_steps", &PROCEDURES, None),
         table("message_counts", &COUNTS, None),
     ]
+}
+
+/// What a copy needs beside its two ends.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CopyOptions<'a> {
+    /// Those of an encrypted data directory; the copy is in the clear.
+    pub keys: Option<&'a Keys>,
+    /// The secret of the audit trail, which goes with it.
+    pub trail_key: Option<&'a TrailKey>,
+    /// Whether each server will be given that secret by its configuration: then it is not put into
+    /// the database.
+    pub trail_key_apart: bool,
 }
 
 /// What was copied of a table.
@@ -93,7 +106,8 @@ impl Sum {
 }
 
 /// Copies the database of `directory`, which no server may use, to an empty PostgreSQL, and reads
-/// both to compare counts and checksums of every table. A copy that broke off goes on where it
+/// both to compare counts and checksums of every table. Keys, audit trail and answers in
+/// `access.db` go with it, the trail with its secret. A copy that broke off goes on where it
 /// was. Only a copy that is whole can be opened by a server as more than an empty database.
 ///
 /// `each` is called for every page, with the name of the table.
@@ -104,13 +118,13 @@ impl Sum {
 /// two differ in the end.
 pub fn copy_to_postgres(
     directory: &Path,
-    keys: Option<&Keys>,
+    options: &CopyOptions<'_>,
     to: &PostgresOptions,
     mut each: impl FnMut(&'static str, u64),
 ) -> Result<Vec<CopiedTable>, StoreError> {
-    let export = Export::open(directory, keys)?;
+    let export = Export::open(directory, options.keys)?;
     let (target, runtime) = (to.target()?, runtime()?);
-    let copied = block::on(runtime.handle(), async {
+    let begun = block::on(runtime.handle(), async {
         let mut client = target.connect_reader().await?;
         migrate::migrate(&mut client).await?;
         client.batch_execute("SET statement_timeout = 0").await?;
@@ -124,21 +138,29 @@ pub fn copy_to_postgres(
                     .into(),
             ));
         }
-        let mut copied = Vec::new();
-        for table in tables() {
-            copied.push(copy(&export, &client, &table, &mut each).await?);
-        }
-        // From here on it is a database.
-        client
-            .batch_execute(
-                "UPDATE log_head SET last_entry = greatest(1, \
+        Ok(client)
+    });
+    let others = begun.and_then(|client| {
+        let copied = access::copy::copy(directory, options, to, &mut each)?;
+        Ok((client, copied))
+    });
+    let copied = others.and_then(|(client, mut copied)| {
+        block::on(runtime.handle(), async {
+            for table in tables() {
+                copied.push(copy(&export, &client, &table, &mut each).await?);
+            }
+            // From here on it is a database.
+            client
+                .batch_execute(
+                    "UPDATE log_head SET last_entry = greatest(1, \
                  (SELECT max(id) FROM messages), (SELECT max(id) FROM actions), \
                  (SELECT max(id) FROM deliveries)), \
                  last_order = coalesce((SELECT max(id) FROM orders), 0), \
                  last_change = coalesce((SELECT max(id) FROM changes), 0); ANALYZE",
-            )
-            .await?;
-        Ok(copied)
+                )
+                .await?;
+            Ok(copied)
+        })
     });
     runtime.shutdown_background();
     copied

@@ -47,7 +47,7 @@ use crate::work::{Done, Work};
 pub(crate) use access::PostgresAccess;
 use apply::Writer;
 use connect::{Target, reader_session};
-pub use copy::{CopiedTable, copy_to_postgres};
+pub use copy::{CopiedTable, CopyOptions, copy_to_postgres};
 use listen::Board;
 pub use log::SharedLog;
 pub use retention::SharedPurge;

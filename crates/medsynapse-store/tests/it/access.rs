@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use medsynapse_store::testing::Cluster;
 use medsynapse_store::{
-    AccessStore, FirstAnswer, KeyRecord, Keys, PostgresOptions, StoreError, Ticket, TrailCheck,
-    TrailEntry, TrailKey, contract,
+    AccessStore, CopyOptions, FirstAnswer, KeyRecord, Keys, PostgresOptions, SqliteOptions,
+    SqliteStore, StoreError, Ticket, TrailCheck, TrailEntry, TrailKey, contract, copy_to_postgres,
 };
 use tempfile::TempDir;
 
@@ -289,4 +289,154 @@ fn what_is_shared_goes_away_and_comes_back() {
             },
         )
         .unwrap();
+}
+
+/// A data directory with two keys, 1,234 entries and 70 answers.
+fn filled(directory: &std::path::Path, keys: Option<&Keys>) {
+    let mut options = SqliteOptions::default();
+    options.keys = keys.cloned();
+    drop(SqliteStore::open_with(directory, &options).unwrap());
+    let store = AccessStore::open_with(directory, keys).unwrap();
+    for (id, minutes) in [("b", 1), ("a", 1)] {
+        let key = KeyRecord {
+            id: id.into(),
+            name: format!("{id} of Zürich"),
+            digest: [id.as_bytes()[0]; 32],
+            scopes: "read send".into(),
+            created_at: now() + TimeDelta::minutes(minutes),
+            expires_at: (id == "a").then(|| now() + TimeDelta::days(9)),
+            revoked_at: (id == "b").then(|| now() + TimeDelta::hours(1)),
+        };
+        store.add_key(&key).unwrap();
+    }
+    let entries: Vec<TrailEntry> = (0..1_234).map(|n| entry(&format!("A{n}"))).collect();
+    store.append(&KEY, &entries).unwrap();
+    for n in 0..70_u8 {
+        let key = format!("k{n}");
+        store.begin("a", &key, &[n; 32], now()).unwrap();
+        if n != 69 {
+            let body = vec![n; 100];
+            let head = "location: /1\n".into();
+            let status = 201;
+            let answer = FirstAnswer { status, head, body };
+            store.settle("a", &key, &answer).unwrap();
+        }
+    }
+}
+
+fn copied_from(directory: &std::path::Path, keys: Option<&Keys>) {
+    let Some(cluster) = Cluster::or_skip("keys_trail_and_answers_move_over") else {
+        return;
+    };
+    let options = PostgresOptions::new(cluster.fresh().unwrap(), "copy");
+    let with = |trail_key, trail_key_apart| {
+        let how = CopyOptions {
+            keys,
+            trail_key,
+            trail_key_apart,
+        };
+        copy_to_postgres(directory, &how, &options, |_, _| {})
+    };
+    let refused = with(None, false).unwrap_err().to_string();
+    assert!(refused.contains("audit.key"), "{refused}");
+    let another = TrailKey::new([8; 32]);
+    let copied = with(Some(&KEY), false).unwrap();
+    let rows = |name| {
+        copied
+            .iter()
+            .find(|table| table.table == name)
+            .unwrap()
+            .rows
+    };
+    let counts = ["api_keys", "trail", "idempotency"].map(rows);
+    assert_eq!(counts, [2, 1_234, 70]);
+    // As a copy leaves it that broke off.
+    for sql in [
+        "DELETE FROM api_keys WHERE id = 'b'",
+        "DELETE FROM idempotency WHERE key > 'k5'",
+        "DROP TRIGGER trail_is_append_only ON trail",
+        "DELETE FROM trail WHERE n > 777",
+        "UPDATE trail_head SET n = 0, link = '', seal = ''",
+        "UPDATE log_head SET last_entry = 0",
+    ] {
+        cluster.run(&options.url, sql).unwrap();
+    }
+    assert!(with(Some(&another), false).is_err(), "another secret");
+    assert!(with(Some(&another), true).is_err(), "another secret");
+    let again = with(Some(&KEY), false).unwrap();
+    let trail = again.iter().find(|table| table.table == "trail").unwrap();
+    assert_eq!((trail.rows, trail.before), (1_234, 777));
+
+    let (file, shared) = (
+        AccessStore::open_with(directory, keys).unwrap(),
+        AccessStore::open_shared(&options).unwrap(),
+    );
+    assert_eq!(file.keys().unwrap(), shared.keys().unwrap());
+    let key = shared.trail_key(None, None).unwrap().unwrap();
+    for store in [&file, &shared] {
+        let whole = |entries| TrailCheck::Whole { entries };
+        assert_eq!(store.verify_trail(&key).unwrap(), whole(1_234));
+        store.append(&key, &[entry("B1")]).unwrap();
+        assert_eq!(store.verify_trail(&KEY).unwrap(), whole(1_235));
+    }
+    let page = |store: &AccessStore| store.trail_page(None, 2_000).unwrap();
+    assert_eq!(page(&file), page(&shared));
+    for n in [0, 5, 68, 69] {
+        let begin = |store: &AccessStore| store.begin("a", &format!("k{n}"), &[n; 32], now());
+        assert_eq!(begin(&file).unwrap(), begin(&shared).unwrap(), "{n}");
+    }
+}
+
+#[test]
+fn keys_trail_and_answers_move_over() {
+    let directory = TempDir::new().unwrap();
+    filled(directory.path(), None);
+    copied_from(directory.path(), None);
+}
+
+#[test]
+fn encrypted_answers_move_over_in_the_clear() {
+    let directory = TempDir::new().unwrap();
+    let secret = std::array::from_fn(|n| u8::try_from(n).unwrap() ^ 0x35);
+    let keys: Keys = Keys::line("one", &secret).unwrap().parse().unwrap();
+    filled(directory.path(), Some(&keys));
+    copied_from(directory.path(), Some(&keys));
+}
+
+#[test]
+fn a_broken_trail_moves_over_as_it_is() {
+    let Some(cluster) = Cluster::or_skip("a_broken_trail_moves_over_as_it_is") else {
+        return;
+    };
+    for (change, n) in [
+        ("UPDATE trail SET target = '' WHERE n = 7", 7),
+        ("DELETE FROM trail WHERE n = 8", 8),
+        ("DELETE FROM trail WHERE n > 1230", 1_231),
+        ("DELETE FROM trail_head", 1_235),
+    ] {
+        let directory = TempDir::new().unwrap();
+        filled(directory.path(), None);
+        let file = rusqlite::Connection::open(directory.path().join("access.db")).unwrap();
+        let open = "DROP TRIGGER trail_is_never_changed; DROP TRIGGER trail_is_never_shortened;";
+        file.execute_batch(&format!("{open} {change}")).unwrap();
+        drop(file);
+        let options = PostgresOptions::new(cluster.fresh().unwrap(), "copy");
+        let how = CopyOptions {
+            trail_key: Some(&KEY),
+            trail_key_apart: true,
+            ..CopyOptions::default()
+        };
+        copy_to_postgres(directory.path(), &how, &options, |_, _| {}).unwrap();
+        let store = AccessStore::open_shared(&options).unwrap();
+        assert!(store.trail_key(None, None).is_err(), "it is not kept there");
+        let found = store.verify_trail(&KEY).unwrap();
+        assert!(
+            matches!(found, TrailCheck::Broken { n: at, .. } if at == n),
+            "{change}: {found:?}"
+        );
+        // What comes behind it does not heal it.
+        store.append(&KEY, &[entry("B1")]).unwrap();
+        let found = store.verify_trail(&KEY).unwrap();
+        assert!(matches!(found, TrailCheck::Broken { .. }), "{change}");
+    }
 }

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use medsynapse_store::contract::Script;
 use medsynapse_store::testing::Cluster;
 use medsynapse_store::{
-    DeliveryOutcome, Done, Heard, MessageQuery, OrderStep, PostgresOptions, PostgresStore,
-    SqliteStore, Store, StoreError, Work, copy_to_postgres,
+    CopyOptions, DeliveryOutcome, Done, Heard, MessageQuery, OrderStep, PostgresOptions,
+    PostgresStore, SqliteStore, Store, StoreError, Work, copy_to_postgres,
 };
 
 const LIFE: Duration = Duration::from_secs(10);
@@ -308,7 +308,14 @@ fn a_copy_goes_on_where_it_was_and_is_the_same() {
         script.learn(&done);
     }
     let options = PostgresOptions::new(cluster.fresh().unwrap(), "copy");
-    let copy = || copy_to_postgres(directory.path(), None, &options, |_, _| {});
+    let copy = || {
+        copy_to_postgres(
+            directory.path(),
+            &CopyOptions::default(),
+            &options,
+            |_, _| {},
+        )
+    };
     assert!(matches!(copy(), Err(StoreError::InUse)), "a server has it");
     drop(sqlite);
     // As a copy leaves it that broke off.

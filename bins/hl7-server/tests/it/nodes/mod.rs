@@ -1,5 +1,6 @@
 //! Servers on one PostgreSQL: how they are configured, and what they do together.
 
+mod access;
 #[cfg(target_os = "linux")]
 mod balancers;
 mod cursors;

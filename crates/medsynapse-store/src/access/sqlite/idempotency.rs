@@ -11,12 +11,12 @@ use crate::access::millis;
 use crate::error::StoreError;
 use crate::vault::{Bundle, Item, Packer, Sealer};
 
-const COLUMNS: &str = "caller, key, request, status, head, body, sealed";
+pub(super) const COLUMNS: &str = "caller, key, request, status, head, body, sealed";
 
 /// A row, as it is stored.
-struct Kept {
-    caller: String,
-    key: String,
+pub(super) struct Kept {
+    pub(super) caller: String,
+    pub(super) key: String,
     request: Vec<u8>,
     status: Option<u16>,
     head: Option<String>,
@@ -55,7 +55,7 @@ const DAMAGED: StoreError = StoreError::Corrupt {
 };
 
 impl Kept {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             caller: row.get(0)?,
             key: row.get(1)?,
@@ -90,7 +90,10 @@ impl Kept {
     }
 
     /// The digest of the request, and what was answered.
-    fn open(self, sealer: Option<&Sealer>) -> Result<(Vec<u8>, Option<FirstAnswer>), StoreError> {
+    pub(super) fn open(
+        self,
+        sealer: Option<&Sealer>,
+    ) -> Result<(Vec<u8>, Option<FirstAnswer>), StoreError> {
         if self.sealed != sealer.is_some() {
             return Err(DAMAGED);
         }
@@ -127,7 +130,7 @@ impl Kept {
 
 /// Brings the answers of a data directory into another form: sealed by the first key, or plain.
 pub(crate) fn convert(directory: &Path, sealer: &Sealer, seal: bool) -> Result<(), StoreError> {
-    let Some(store) = SqliteAccess::open_existing(directory)? else {
+    let Some(store) = SqliteAccess::open_existing(directory, None)? else {
         return Ok(());
     };
     let mut connection = store.durable();

@@ -1,5 +1,7 @@
 //! [`SqliteAccess`]: a file of one server.
 
+#[cfg(feature = "postgres")]
+mod export;
 mod idempotency;
 mod keys;
 mod trail;
@@ -9,6 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
+#[cfg(feature = "postgres")]
+pub(crate) use export::KeptAnswer;
 pub(crate) use idempotency::convert;
 
 use crate::error::StoreError;
@@ -91,9 +95,12 @@ impl SqliteAccess {
     }
 
     /// The one that is there already.
-    pub(crate) fn open_existing(directory: &Path) -> Result<Option<Self>, StoreError> {
+    pub(crate) fn open_existing(
+        directory: &Path,
+        keys: Option<&Keys>,
+    ) -> Result<Option<Self>, StoreError> {
         if directory.join(FILE).exists() {
-            return Self::open(directory, None).map(Some);
+            return Self::open(directory, keys).map(Some);
         }
         Ok(None)
     }

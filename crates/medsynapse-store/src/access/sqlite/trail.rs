@@ -9,9 +9,9 @@ use crate::access::trail::{
 use crate::access::{millis, moment};
 use crate::error::StoreError;
 
-const COLUMNS: &str = "n, at, who, peer, action, target, patient, outcome, link";
+pub(super) const COLUMNS: &str = "n, at, who, peer, action, target, patient, outcome, link";
 
-fn record(row: &Row<'_>) -> rusqlite::Result<TrailRecord> {
+pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<TrailRecord> {
     Ok(TrailRecord {
         n: row.get(0)?,
         entry: TrailEntry {

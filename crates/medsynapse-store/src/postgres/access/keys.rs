@@ -1,6 +1,9 @@
 //! API keys of all servers.
 
 use chrono::{DateTime, Utc};
+use deadpool_postgres::GenericClient;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::PostgresAccess;
 use crate::access::{KeyRecord, Keyring, millis, moment};
@@ -8,9 +11,9 @@ use crate::error::StoreError;
 use crate::postgres::messages::rows;
 use crate::postgres::rows::get;
 
-pub(super) const COLUMNS: &str = "id, name, digest, scopes, created_at, expires_at, revoked_at";
+const COLUMNS: &str = "id, name, digest, scopes, created_at, expires_at, revoked_at";
 
-pub(super) fn record(row: &tokio_postgres::Row) -> Result<KeyRecord, StoreError> {
+fn record(row: &Row) -> Result<KeyRecord, StoreError> {
     let digest: Vec<u8> = get(row, 2)?;
     let wrong = |_| StoreError::Database("the digest of a key has another length".into());
     Ok(KeyRecord {
@@ -24,38 +27,44 @@ pub(super) fn record(row: &tokio_postgres::Row) -> Result<KeyRecord, StoreError>
     })
 }
 
+/// Writes a key.
+pub(super) async fn insert(
+    client: &impl GenericClient,
+    key: &KeyRecord,
+    more: &str,
+) -> Result<(), StoreError> {
+    let sql = format!("INSERT INTO api_keys ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7){more}");
+    let statement = client.prepare_cached(&sql).await?;
+    let (expires, revoked) = (key.expires_at.map(millis), key.revoked_at.map(millis));
+    let values: [&(dyn ToSql + Sync); 7] = [
+        &key.id,
+        &key.name,
+        &key.digest.as_slice(),
+        &key.scopes,
+        &millis(key.created_at),
+        &expires,
+        &revoked,
+    ];
+    client.execute(&statement, &values).await?;
+    Ok(())
+}
+
+/// All keys, in the order in which they were made.
+pub(super) async fn all(client: &impl GenericClient) -> Result<Vec<KeyRecord>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM api_keys ORDER BY created_at, id");
+    let rows = rows(client, &sql, &[]).await?;
+    rows.iter().map(record).collect()
+}
+
 impl Keyring for PostgresAccess {
     fn add_key(&self, key: &KeyRecord) -> Result<(), StoreError> {
-        let sql = format!("INSERT INTO api_keys ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)");
         self.once(&self.durable, async |client| {
-            let statement = client.prepare_cached(&sql).await?;
-            let (expires, revoked) = (key.expires_at.map(millis), key.revoked_at.map(millis));
-            let digest = key.digest.as_slice();
-            let made = millis(key.created_at);
-            client
-                .execute(
-                    &statement,
-                    &[
-                        &key.id,
-                        &key.name,
-                        &digest,
-                        &key.scopes,
-                        &made,
-                        &expires,
-                        &revoked,
-                    ],
-                )
-                .await?;
-            Ok(())
+            insert(&*client, key, "").await
         })
     }
 
     fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM api_keys ORDER BY created_at, id");
-        self.ask(async |client| {
-            let rows = rows(&*client, &sql, &[]).await?;
-            rows.iter().map(record).collect()
-        })
+        self.ask(async |client| all(&*client).await)
     }
 
     fn revoke_key(&self, id: &str, at: DateTime<Utc>) -> Result<bool, StoreError> {

@@ -4,6 +4,7 @@
 //! keeps a key from being looked up.
 
 mod answers;
+pub(super) mod copy;
 mod keys;
 mod secret;
 mod trail;
