@@ -17,7 +17,7 @@ use crate::{
 };
 
 #[cfg(feature = "postgres")]
-pub use cluster::Cluster;
+pub use cluster::{Cluster, ClusterOptions};
 
 /// Makes every checksum of the database in a data directory anew: for a test that changed rows
 /// by hand and means them to be so.

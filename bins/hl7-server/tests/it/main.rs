@@ -16,4 +16,5 @@ mod security;
 mod senders;
 mod server;
 mod shared;
+mod way;
 mod worklist;

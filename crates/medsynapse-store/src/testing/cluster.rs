@@ -26,12 +26,34 @@ const JANITOR: &str = "read -r _; \
 static SHARED: Mutex<Option<Arc<Cluster>>> = Mutex::new(None);
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
+/// What a [`Cluster`] asks of those who connect: nothing, by default.
+#[derive(Clone, Default)]
+pub struct ClusterOptions {
+    /// More settings, written as in `postgresql.conf`; `pg_file_settings` shows them as of a file
+    /// `more.conf`.
+    pub settings: String,
+    /// Its certificate and the key of it, as PEM: connections may be protected then.
+    pub tls: Option<(String, String)>,
+    /// The password of its user, by SCRAM-SHA-256.
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for ClusterOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClusterOptions")
+            .field("tls", &self.tls.is_some())
+            .field("password", &self.password.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 /// A PostgreSQL in a temporary directory, on a free port of this machine, with `fsync` on. It ends
 /// with this value, or with the process.
 #[derive(Debug)]
 pub struct Cluster {
     directory: PathBuf,
     programs: PathBuf,
+    options: ClusterOptions,
     port: u16,
     owner: Option<(u32, u32)>,
     child: Mutex<Option<Child>>,
@@ -45,20 +67,19 @@ impl Cluster {
     ///
     /// A sentence for the one who runs the tests.
     pub fn start() -> Result<Self, String> {
-        Self::start_with("")
+        Self::start_with(ClusterOptions::default())
     }
 
-    /// The same with more settings, written as in `postgresql.conf`; `pg_file_settings` shows them as
-    /// of a file `more.conf`.
+    /// Starts one that asks for more.
     ///
     /// # Errors
     ///
     /// As [`start`](Self::start); PostgreSQL does not take the settings.
-    pub fn start_with(settings: &str) -> Result<Self, String> {
-        Self::start_in(&std::env::temp_dir(), settings)
+    pub fn start_with(options: ClusterOptions) -> Result<Self, String> {
+        Self::start_in(&std::env::temp_dir(), options)
     }
 
-    fn start_in(place: &Path, settings: &str) -> Result<Self, String> {
+    fn start_in(place: &Path, options: ClusterOptions) -> Result<Self, String> {
         let programs = programs().ok_or(
             "PostgreSQL is not installed: put initdb and postgres on PATH \
              (Debian: apt-get install postgresql)",
@@ -77,6 +98,7 @@ impl Cluster {
             port: free_port().map_err(say)?,
             directory,
             programs,
+            options,
             owner,
             child: Mutex::new(None),
             janitor: None,
@@ -87,30 +109,59 @@ impl Cluster {
             .stdin(Stdio::piped())
             .spawn()
             .ok();
-        let made = cluster
-            .command("initdb")
-            .args(["-D", "data", "-U", USER, "-E", "UTF8", "--locale=C"])
-            .args(["--auth=trust", "--no-sync"])
-            .output()
-            .map_err(|error| format!("initdb: {error}"))?;
-        if !made.status.success() {
-            let text = String::from_utf8_lossy(&made.stderr).into_owned();
-            return Err(format!("initdb: {text}"));
-        }
-        cluster
-            .include(settings)
-            .map_err(|error| error.to_string())?;
+        cluster.initialise()?;
         cluster.up()?;
         Ok(cluster)
     }
 
-    fn include(&self, settings: &str) -> std::io::Result<()> {
-        let data = self.directory.join("data");
-        std::fs::write(data.join("more.conf"), settings)?;
-        let mut file = std::fs::File::options()
+    fn initialise(&self) -> Result<(), String> {
+        let mut command = self.command("initdb");
+        command
+            .args(["-D", "data", "-U", USER, "-E", "UTF8", "--locale=C"])
+            .args(["--auth-local=trust", "--no-sync"]);
+        if let Some(password) = &self.options.password {
+            self.put("password", password)?;
+            command.args(["--auth-host=scram-sha-256", "--pwfile=password"]);
+        } else {
+            command.arg("--auth-host=trust");
+        }
+        let made = command
+            .output()
+            .map_err(|error| format!("initdb: {error}"))?;
+        if !made.status.success() {
+            let text = String::from_utf8_lossy(&made.stderr);
+            return Err(format!("initdb: {text}"));
+        }
+        let mut settings = String::from("max_connections = 200\nfsync = on\n");
+        if let Some((certificate, key)) = &self.options.tls {
+            self.put("certificate.pem", certificate)?;
+            self.put("key.pem", key)?;
+            settings += "ssl = on\nssl_cert_file = '../certificate.pem'\n\
+                ssl_key_file = '../key.pem'\n";
+        }
+        settings += "include 'more.conf'\n";
+        self.put("data/more.conf", &self.options.settings)?;
+        let file = std::fs::File::options()
             .append(true)
-            .open(data.join("postgresql.conf"))?;
-        file.write_all(b"max_connections = 200\nfsync = on\ninclude 'more.conf'\n")
+            .open(self.directory.join("data/postgresql.conf"));
+        file.and_then(|mut file| file.write_all(settings.as_bytes()))
+            .map_err(|error| error.to_string())
+    }
+
+    /// A file that PostgreSQL alone may read.
+    fn put(&self, name: &str, text: &str) -> Result<(), String> {
+        let path = self.directory.join(name);
+        let written = std::fs::write(&path, text);
+        #[cfg(unix)]
+        let written = written.and_then(|()| {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+            match self.owner {
+                Some((user, group)) => std::os::unix::fs::chown(&path, Some(user), Some(group)),
+                None => Ok(()),
+            }
+        });
+        written.map_err(|error| format!("{}: {error}", path.display()))
     }
 
     /// The one that the tests of this process share, in memory where there is such a place.
@@ -124,7 +175,7 @@ impl Cluster {
             return Ok(Arc::clone(cluster));
         }
         let cluster = Arc::new(match memory() {
-            Some(place) => Self::start_in(place, "")?,
+            Some(place) => Self::start_in(place, ClusterOptions::default())?,
             None => Self::start()?,
         });
         *shared = Some(Arc::clone(&cluster));
@@ -160,7 +211,7 @@ impl Cluster {
     ///
     /// PostgreSQL refuses.
     pub fn database(&self, name: &str) -> Result<String, StoreError> {
-        let admin = PostgresOptions::new(self.url("postgres"), "tests");
+        let admin = self.admin(&self.url("postgres"));
         let exists = format!("SELECT 1 FROM pg_database WHERE datname = '{name}'");
         if admin.ask(&exists)? == 0 {
             admin.ask(&format!("CREATE DATABASE \"{name}\""))?;
@@ -184,7 +235,18 @@ impl Cluster {
     ///
     /// PostgreSQL refuses.
     pub fn run(&self, url: &str, sql: &str) -> Result<u64, StoreError> {
-        PostgresOptions::new(url, "tests").ask(sql)
+        self.admin(url).ask(sql)
+    }
+
+    /// The way of the tests themselves, in the clear.
+    fn admin(&self, url: &str) -> PostgresOptions {
+        let mut url = url.to_owned();
+        if self.options.tls.is_some() && !url.contains('?') {
+            url.push_str("?sslmode=disable");
+        }
+        let mut options = PostgresOptions::new(url, "tests");
+        options.password.clone_from(&self.options.password);
+        options
     }
 
     /// Does as a server that is stopped with the lock of the log in its hands; gives whether it
@@ -218,7 +280,7 @@ impl Cluster {
             .map_err(|error| format!("postgres: {error}"))?;
         *child = Some(started);
         drop(child);
-        let options = PostgresOptions::new(self.url("postgres"), "tests");
+        let options = self.admin(&self.url("postgres"));
         let until = Instant::now() + PATIENCE;
         while let Err(error) = options.ask("SELECT 1") {
             if Instant::now() > until || self.has_ended() {

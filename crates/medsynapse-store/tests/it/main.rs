@@ -5,3 +5,4 @@ mod access;
 mod alike;
 mod postgres;
 mod purge;
+mod way;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use medsynapse_store::testing::Cluster;
+use medsynapse_store::testing::{Cluster, ClusterOptions};
 use tempfile::TempDir;
 
 use crate::server::{Server, order};
@@ -20,7 +20,11 @@ async fn postgresql_takes_the_settings_that_the_guide_gives() {
         assert!(Cluster::or_skip("postgresql_takes_the_settings").is_none());
         return;
     }
-    let cluster = Cluster::start_with(&text).unwrap();
+    let cluster = Cluster::start_with(ClusterOptions {
+        settings: text.clone(),
+        ..ClusterOptions::default()
+    })
+    .unwrap();
     let url = cluster.fresh().unwrap();
     let names = text.lines().filter(|line| !line.starts_with('#'));
     let names = names.filter_map(|line| line.split_once(" = "));
