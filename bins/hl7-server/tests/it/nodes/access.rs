@@ -63,14 +63,14 @@ async fn trail(server: &Server, key: &str) -> Vec<Value> {
     }
 }
 
-struct Two {
+struct Pair {
     url: String,
     directory: TempDir,
     one: Server,
     two: Server,
 }
 
-impl Two {
+impl Pair {
     fn start(cluster: &Cluster) -> Self {
         let (url, directory) = (cluster.fresh().unwrap(), TempDir::new().unwrap());
         let start = |name| Server::start(&directory.path().join(name), &["--database", &url]);
@@ -89,12 +89,12 @@ async fn a_key_opens_every_server_until_it_is_taken_back() {
     let Some(cluster) = Cluster::or_skip("a_key_opens_every_server") else {
         return;
     };
-    let Two {
+    let Pair {
         url,
         one,
         two,
         directory,
-    } = Two::start(&cluster);
+    } = Pair::start(&cluster);
     let path = "/api/hl7/types";
     assert_eq!(status(&one, path, "none").await, 200);
     let secret = done(&url, &["keys", "add", "ris", "--scopes", "read"]);
@@ -137,7 +137,7 @@ async fn a_request_that_comes_to_two_servers_at_once_is_carried_out_once() {
     let Some(cluster) = Cluster::or_skip("a_request_that_comes_to_two_servers_at_once") else {
         return;
     };
-    let group = Two::start(&cluster);
+    let group = Pair::start(&cluster);
     let client = reqwest::Client::new();
     let post = async |server: &Server, key: &str, body: &Value| {
         let asking = client.post(format!("{}/api/orders", server.rest));
@@ -180,7 +180,7 @@ async fn the_trail_of_two_servers_is_one() {
     let Some(cluster) = Cluster::or_skip("the_trail_of_two_servers_is_one") else {
         return;
     };
-    let Two { url, one, two, .. } = Two::start(&cluster);
+    let Pair { url, one, two, .. } = Pair::start(&cluster);
     let ask = async |server: &Server, name: &str| {
         for number in 0..REQUESTS {
             status(server, &format!("/api/v1/orders/{name}{number}"), "").await;
