@@ -22,7 +22,7 @@ fn tool(url: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
     run(command)
 }
 
-fn done(url: &str, arguments: &[&str]) -> String {
+pub(super) fn done(url: &str, arguments: &[&str]) -> String {
     let (code, out, error) = tool(url, arguments);
     assert_eq!(code, Some(0), "{arguments:?}: {error}");
     out.trim().to_owned()
@@ -34,11 +34,11 @@ async fn answer(url: String, key: &str) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-async fn status(server: &Server, path: &str, key: &str) -> u16 {
+pub(super) async fn status(server: &Server, path: &str, key: &str) -> u16 {
     answer(format!("{}{path}", server.rest), key).await.0
 }
 
-async fn until(what: &str, mut check: impl AsyncFnMut() -> bool) {
+pub(super) async fn until(what: &str, mut check: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !check().await {
         assert!(start.elapsed() < PATIENCE, "{what}");
@@ -47,7 +47,7 @@ async fn until(what: &str, mut check: impl AsyncFnMut() -> bool) {
 }
 
 /// Entries of the trail, from the first, as a server tells them.
-async fn trail(server: &Server, key: &str) -> Vec<Value> {
+pub(super) async fn trail(server: &Server, key: &str) -> Vec<Value> {
     let (mut items, mut cursor) = (Vec::new(), String::new());
     loop {
         let url = format!("{}/api/v1/audit?limit=200{cursor}", server.rest);

@@ -1,6 +1,7 @@
 //! Servers on one PostgreSQL: how they are configured, and what they do together.
 
 mod access;
+mod away;
 #[cfg(target_os = "linux")]
 mod balancers;
 mod cursors;
