@@ -3,6 +3,7 @@
 pub mod echo;
 pub mod load;
 pub mod process;
+pub mod server;
 pub mod table;
 
 /// A count, to calculate with.

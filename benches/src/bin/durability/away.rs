@@ -12,7 +12,7 @@ use medsynapse_benches::load::{self, Load, Pace};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::server::Server;
+use medsynapse_benches::server::Server;
 
 /// Orders that the messages are about.
 const ORDERS: usize = 1_000;

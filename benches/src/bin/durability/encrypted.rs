@@ -9,7 +9,7 @@ use medsynapse_benches::load::{self, Load, Pace};
 use medsynapse_benches::table::{Limit, Table};
 
 use crate::Bench;
-use crate::server::Server;
+use medsynapse_benches::server::Server;
 
 /// What a run gave: messages a second, processor time of a message, bytes on disk of a message.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,6 @@
 mod away;
 mod encrypted;
 mod rows;
-mod server;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,11 +13,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use medsynapse_benches::load::{Load, Pace, percentile};
+use medsynapse_benches::server::Server;
 use medsynapse_benches::table::{Limit, Table};
 use medsynapse_benches::{count, echo, load, process};
 
 use rows::Rows;
-use server::Server;
 
 /// The allocator of the server: what only acknowledges runs in this process.
 #[global_allocator]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use medsynapse_benches::count;
 use medsynapse_broker::{Broker, BrokerConfig, Origin, SystemClock};
 use medsynapse_store::{PostgresOptions, PostgresStore, Transport};
@@ -17,13 +17,6 @@ pub(crate) struct Run {
     pub(crate) p99: f64,
 }
 
-/// The p99 around a death, in milliseconds.
-pub(crate) struct Death {
-    pub(crate) before: f64,
-    pub(crate) worst: f64,
-    pub(crate) after: f64,
-}
-
 /// A new order of this name.
 pub(crate) fn order(name: &str) -> String {
     format!(
@@ -34,7 +27,8 @@ pub(crate) fn order(name: &str) -> String {
     )
 }
 
-fn start(url: &str, brokers: usize) -> Result<Vec<Arc<Broker>>> {
+/// So many of them.
+pub(crate) fn start(url: &str, brokers: usize) -> Result<Vec<Arc<Broker>>> {
     (0..brokers)
         .map(|number| {
             let options = PostgresOptions::new(url, format!("node{number}"));
@@ -46,9 +40,14 @@ fn start(url: &str, brokers: usize) -> Result<Vec<Arc<Broker>>> {
 }
 
 /// When a message was sent, and how long its answer took; only those that were acknowledged.
-type Answers = Vec<(Instant, Duration)>;
+pub(crate) type Answers = Vec<(Instant, Duration)>;
 
-fn send(brokers: &[Arc<Broker>], senders: usize, stop: &Arc<AtomicBool>) -> JoinSet<Answers> {
+/// Senders at work until they are told to stop.
+pub(crate) fn send(
+    brokers: &[Arc<Broker>],
+    senders: usize,
+    stop: &Arc<AtomicBool>,
+) -> JoinSet<Answers> {
     let mut set = JoinSet::new();
     for number in 0..senders {
         let Some(broker) = brokers.get(number % brokers.len()) else {
@@ -78,7 +77,7 @@ fn send(brokers: &[Arc<Broker>], senders: usize, stop: &Arc<AtomicBool>) -> Join
     set
 }
 
-async fn close(brokers: Vec<Arc<Broker>>) -> Result<()> {
+pub(crate) async fn close(brokers: Vec<Arc<Broker>>) -> Result<()> {
     for broker in brokers {
         tokio::task::spawn_blocking(move || broker.close()).await?;
     }
@@ -86,7 +85,7 @@ async fn close(brokers: Vec<Arc<Broker>>) -> Result<()> {
 }
 
 /// In milliseconds.
-fn percentile(mut times: Vec<Duration>, percent: usize) -> f64 {
+pub(crate) fn percentile(mut times: Vec<Duration>, percent: usize) -> f64 {
     times.sort_unstable();
     let place = times.len() * percent / 100;
     let time = times.get(place.min(times.len().saturating_sub(1)));
@@ -110,38 +109,5 @@ pub(crate) async fn run(url: &str, brokers: usize, senders: usize, life: Duratio
         rate,
         p50: percentile(times.clone(), 50),
         p99: percentile(times, 99),
-    })
-}
-
-/// Two brokers work while a third server stands still with the lock of the log in its hands.
-pub(crate) async fn death(url: &str, senders: usize, life: Duration) -> Result<Death> {
-    let brokers = start(url, 2)?;
-    let (stop, began) = (Arc::<AtomicBool>::default(), Instant::now());
-    let mut set = send(&brokers, senders, &stop);
-    tokio::time::sleep(life / 3).await;
-    let died = Instant::now();
-    let url = url.to_owned();
-    let stopped = tokio::task::spawn_blocking(move || {
-        medsynapse_store::testing::Cluster::hold_log(&url, Duration::from_secs(6))
-    });
-    tokio::time::sleep(life / 3 + Duration::from_secs(5)).await;
-    stop.store(true, Ordering::Relaxed);
-    let mut all = Answers::new();
-    while let Some(answers) = set.join_next().await {
-        all.extend(answers?);
-    }
-    stopped.await?.context("holding the lock")?;
-    close(brokers).await?;
-    let p99 = |from: Instant, to: Instant| {
-        let within = all.iter().filter(|(sent, _)| (from..to).contains(sent));
-        percentile(within.map(|(_, time)| *time).collect(), 99)
-    };
-    let second = |number: u64| died + Duration::from_secs(number);
-    let worst = (0..5).map(|n| p99(second(n), second(n + 1)));
-    Ok(Death {
-        // The first second is for connections and plans.
-        before: p99(began + Duration::from_secs(1), died),
-        worst: worst.fold(0.0, f64::max),
-        after: p99(second(5), second(60)),
     })
 }

@@ -1,4 +1,4 @@
-//! The server as a process of its own.
+//! The server as a process of its own, on free ports of this machine.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -6,27 +6,44 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::process;
 use anyhow::{Context, Result};
-use medsynapse_benches::process;
 
-pub(crate) struct Server {
+/// A running server; it is killed with this value.
+#[derive(Debug)]
+pub struct Server {
     child: Child,
-    pub(crate) mllp: SocketAddr,
-    pub(crate) rest: SocketAddr,
+    /// Where it takes messages.
+    pub mllp: SocketAddr,
+    /// Where it takes requests.
+    pub rest: SocketAddr,
 }
 
 impl Server {
-    pub(crate) fn start(program: &Path, data: &Path) -> Result<Self> {
+    /// Starts it over this directory.
+    ///
+    /// # Errors
+    ///
+    /// It does not start.
+    pub fn start(program: &Path, data: &Path) -> Result<Self> {
         Ok(Self::start_timed(program, data, "")?.0)
     }
 
     /// With more configuration.
-    pub(crate) fn start_with(program: &Path, data: &Path, more: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// It does not start.
+    pub fn start_with(program: &Path, data: &Path, more: &str) -> Result<Self> {
         Ok(Self::start_timed(program, data, more)?.0)
     }
 
     /// How long it took until it listened, too.
-    pub(crate) fn start_timed(program: &Path, data: &Path, more: &str) -> Result<(Self, Duration)> {
+    ///
+    /// # Errors
+    ///
+    /// It does not start.
+    pub fn start_timed(program: &Path, data: &Path, more: &str) -> Result<(Self, Duration)> {
         std::fs::create_dir_all(data)?;
         let config = data.join("bench.toml");
         std::fs::write(
@@ -67,17 +84,29 @@ impl Server {
     }
 
     /// Processor time so far.
-    pub(crate) fn cpu(&self) -> Result<Duration> {
+    ///
+    /// # Errors
+    ///
+    /// It has ended.
+    pub fn cpu(&self) -> Result<Duration> {
         process::cpu(self.child.id())
     }
 
     /// Resident memory in bytes.
-    pub(crate) fn resident(&self) -> Result<usize> {
+    ///
+    /// # Errors
+    ///
+    /// It has ended.
+    pub fn resident(&self) -> Result<usize> {
         process::resident(self.child.id())
     }
 
     /// kill -9.
-    pub(crate) fn kill(mut self) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// It cannot be killed.
+    pub fn kill(mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
