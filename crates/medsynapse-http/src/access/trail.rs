@@ -39,6 +39,8 @@ struct Gap {
     /// Whether the store is away.
     away: AtomicBool,
     lost: AtomicU64,
+    /// Whether the server goes down.
+    ending: AtomicBool,
 }
 
 impl fmt::Debug for Trail {
@@ -110,9 +112,10 @@ impl Trail {
         &self.store
     }
 
-    /// Gives the last clone up and returns when everything is written. Blocks.
+    /// Gives the last clone up and returns when everything is written, or cannot be. Blocks.
     pub fn close(self) {
         let thread = self.thread;
+        self.gap.ending.store(true, Ordering::Relaxed);
         drop(self.entries);
         let handle = thread
             .lock()
@@ -172,7 +175,7 @@ impl Writer {
                 StoreError::Unreachable(_) | StoreError::Unknown(_) | StoreError::Full
             );
             // Nobody holds the server up as it goes down.
-            if !comes_back || self.waiting.is_closed() {
+            if !comes_back || self.gap.ending.load(Ordering::Relaxed) {
                 let lost = entries.len();
                 tracing::error!(%error, lost, "the audit trail cannot be written");
                 return;

@@ -93,6 +93,24 @@ async fn an_answer_is_given_and_kept_though_the_database_was_away() {
     .await;
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_ends_while_the_database_is_away() {
+    let Ok(cluster) = Cluster::start() else {
+        assert!(Cluster::or_skip("a_server_ends_while_the_database_is_away").is_none());
+        return;
+    };
+    let (url, directory) = (cluster.fresh().unwrap(), TempDir::new().unwrap());
+    let server = Server::start(directory.path(), &["--database", &url]);
+    cluster.down("QUIT");
+    // Something that cannot be written down.
+    assert_eq!(status(&server, "/no/such/route", "").await, 404);
+    let began = std::time::Instant::now();
+    server.signal("TERM");
+    assert!(server.ended().success());
+    println!("ended after {:?}", began.elapsed());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_trail_says_what_is_missing() {
     const REQUESTS: usize = 5_500;

@@ -84,6 +84,7 @@ impl Keyring for PostgresAccess {
     }
 
     fn version(&self) -> Result<i64, StoreError> {
+        self.forget_orphans()?;
         let sql = "SELECT version FROM api_keys_version";
         self.ask(async |client| {
             let rows = rows(&*client, sql, &[]).await?;

@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 use super::connect::{Target, reader_session};
 use super::{PostgresOptions, block, migrate};
 use crate::error::StoreError;
+use answers::Orphan;
 use trail::Sent;
 
 /// Connections for keys and answers.
@@ -38,6 +39,8 @@ pub(crate) struct PostgresAccess {
     trail: Pool,
     /// Entries of which it is not known whether they are in the trail.
     sent: Mutex<Option<Sent>>,
+    /// Requests of which it is not known whether they are down as begun.
+    orphans: Mutex<Vec<Orphan>>,
     /// Ended in the background: connections close with it.
     runtime: Option<Runtime>,
     handle: tokio::runtime::Handle,
@@ -89,6 +92,7 @@ impl PostgresAccess {
                 durable,
                 trail,
                 sent: Mutex::default(),
+                orphans: Mutex::default(),
                 runtime: Some(runtime),
                 handle,
             })),
