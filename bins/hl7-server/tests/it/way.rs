@@ -45,10 +45,9 @@ fn passwords_and_certificates_are_checked_and_what_is_wrong_is_said() {
     fs::write(at("wrong"), "of another one\n").unwrap();
     let good = format!("{url}?sslmode=require&sslrootcert={}", at("root.pem"));
     let checked = |url: &str, file: Option<&str>, environment: Option<&str>, what: &str| {
-        let mut text = format!("[database]\nurl = \"{url}\"\n");
-        if let Some(name) = file {
-            text += &format!("password_file = \"{}\"\n", at(name));
-        }
+        let password = file.map(|name| format!("password_file = \"{}\"\n", at(name)));
+        let password = password.unwrap_or_default();
+        let text = format!("[database]\nurl = \"{url}\"\n{password}");
         fs::write(at("broker.toml"), text).unwrap();
         let mut command = command(directory.path());
         command.args([what, "--config", &at("broker.toml")]);
