@@ -134,13 +134,20 @@ impl Group {
     }
 }
 
+/// What the senders draw from; `HL7_NODES_SEED` gives other nights.
+fn seed() -> u64 {
+    std::env::var_os("HL7_NODES_SEED")
+        .and_then(|text| text.to_str()?.parse().ok())
+        .unwrap_or_default()
+}
+
 /// Senders that go on over new connections, until they are told to stop.
 pub(super) fn load(
     address: SocketAddr,
     shared: &Shared,
     stop: &Arc<AtomicBool>,
 ) -> Vec<tokio::task::JoinHandle<()>> {
-    let senders = (0..4).map(|n| Sender::new(format!("S{n}"), n));
+    let senders = (0..4).map(|n| Sender::new(format!("S{n}"), 4 * seed() + n));
     senders
         .map(|mut sender| {
             let (shared, stop) = (shared.clone(), Arc::clone(stop));

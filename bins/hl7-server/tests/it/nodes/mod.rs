@@ -12,6 +12,7 @@ mod house;
 mod place;
 mod settings;
 mod splitter;
+mod unknown;
 
 use std::time::{Duration, Instant};
 
