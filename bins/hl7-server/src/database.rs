@@ -288,11 +288,20 @@ pub(crate) fn copy(config: &Config, options: &Options, from: &str, to: &str) -> 
     let keys = config.encryption.keys.as_ref();
     let own = audit::existing(Path::new(directory), keys)?;
     let apart = config.database.as_ref();
+    let apart = apart.and_then(DatabaseSettings::audit_key);
+    if let (Some(own), Some(apart)) = (&own, apart)
+        && own != apart
+    {
+        bail!(
+            "database.audit_key_file: it is not the secret of the audit trail that is to be copied; \
+             name a copy of {directory}/audit.key, or leave it out"
+        );
+    }
     let how = CopyOptions {
         keys,
         trail_key: own.as_ref(),
         // As the servers that will use it are configured.
-        trail_key_apart: apart.and_then(DatabaseSettings::audit_key).is_some(),
+        trail_key_apart: apart.is_some(),
     };
     let copied = medsynapse_store::copy_to_postgres(
         Path::new(directory),

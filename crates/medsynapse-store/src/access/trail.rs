@@ -10,7 +10,7 @@ use super::{AccessStore, millis};
 use crate::error::StoreError;
 
 /// The secret of a trail: who does not have it can neither forge an entry nor find a patient.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TrailKey([u8; 32]);
 
 impl fmt::Debug for TrailKey {

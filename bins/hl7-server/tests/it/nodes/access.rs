@@ -86,7 +86,7 @@ impl Pair {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_opens_every_server_until_it_is_taken_back() {
-    let Some(cluster) = Cluster::or_skip("a_key_opens_every_server") else {
+    let Some(cluster) = Cluster::or_skip("a_key_opens_every_server_until_it_is_taken_back") else {
         return;
     };
     let Pair {
@@ -134,7 +134,9 @@ async fn a_key_opens_every_server_until_it_is_taken_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_comes_to_two_servers_at_once_is_carried_out_once() {
     const PAIRS: usize = 200;
-    let Some(cluster) = Cluster::or_skip("a_request_that_comes_to_two_servers_at_once") else {
+    let Some(cluster) =
+        Cluster::or_skip("a_request_that_comes_to_two_servers_at_once_is_carried_out_once")
+    else {
         return;
     };
     let group = Pair::start(&cluster);
@@ -394,10 +396,18 @@ async fn keys_and_trail_move_over() {
         "{error}"
     );
 
-    let mut copy = command(TempDir::new().unwrap().path());
-    let from = format!("sqlite:{}", data.display());
-    copy.args(["copy", "--from", &from, "--to", &url]);
-    let (code, _, error) = run(copy);
+    let copy = |more: &[&str]| {
+        let mut copy = command(TempDir::new().unwrap().path());
+        let from = format!("sqlite:{}", data.display());
+        copy.args(["copy", "--from", &from, "--to", &url])
+            .args(more);
+        run(copy)
+    };
+    let other = configured(data, "other", &url, &secret_file(data, "other.key", 1));
+    let (code, _, error) = copy(&["--config", &other]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("database.audit_key_file"), "{error}");
+    let (code, _, error) = copy(&[]);
     assert_eq!(code, Some(0), "{error}");
     for told in ["api_keys: 1 rows", "The audit trail is whole there"] {
         assert!(error.contains(told), "{error}");

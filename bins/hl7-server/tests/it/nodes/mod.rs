@@ -5,6 +5,7 @@ mod away;
 #[cfg(target_os = "linux")]
 mod balancers;
 mod cursors;
+mod dump;
 mod group;
 #[cfg(target_os = "linux")]
 mod house;

@@ -79,7 +79,7 @@ fn agree(to: &PostgresAccess, options: &CopyOptions<'_>) -> Result<(), StoreErro
     } else {
         to.agree(None, Some(*key.secret()))?
     };
-    if agreed.is_none_or(|agreed| agreed.secret() != key.secret()) {
+    if agreed.as_ref() != Some(key) {
         return Err(StoreError::Settings(
             "the target has an audit trail with a secret of its own; name an empty database".into(),
         ));
