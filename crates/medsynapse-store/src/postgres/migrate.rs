@@ -1,9 +1,22 @@
 //! Brings a database to this version, one server at a time.
 
-use tokio_postgres::Client;
+use std::time::Duration;
 
-use super::sql::MIGRATION_LOCK;
+use refinery::Runner;
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+use super::sql::{LOCK, MIGRATION_LOCK};
 use crate::error::StoreError;
+
+/// For how many hundredths of a second a step waits for a table, at first and at last. Servers go
+/// on meanwhile: whoever waits for a table makes all others wait that come after, and one of two
+/// that wait for each other is refused after a second. So a step does not wait that long, and is
+/// rather tried again.
+const FIRST_WAIT: u32 = 20;
+const LAST_WAIT: u32 = 90;
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(300);
 
 mod embedded {
     #![allow(clippy::pedantic, missing_docs, reason = "written by a macro")]
@@ -103,30 +116,156 @@ pub(super) async fn usable(client: &Client) -> Result<(), StoreError> {
 /// Brings a database to this version. Others who start wait until it is done.
 pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
     usable(client).await?;
-    // The lock of the session: migrations have transactions of their own.
-    client
-        .batch_execute(&format!(
-            "SET lock_timeout = '60s'; SET statement_timeout = 0; \
-             SELECT pg_advisory_lock({MIGRATION_LOCK})"
-        ))
-        .await?;
-    let done = under_lock(client).await;
-    client
-        .batch_execute(&format!("SELECT pg_advisory_unlock({MIGRATION_LOCK})"))
-        .await?;
+    migration_lock(client).await?;
+    let done = match version(client).await {
+        Ok(last) if last == newest() => Ok(()),
+        Ok(_) => steps(client, &embedded::migrations::runner()).await,
+        Err(error) => Err(error),
+    };
+    migration_unlock(client).await?;
     done
 }
 
-async fn under_lock(client: &mut Client) -> Result<(), StoreError> {
-    if version(client).await? == newest() {
-        return Ok(());
+/// The lock of the session: migrations have transactions of their own.
+async fn migration_lock(client: &Client) -> Result<(), StoreError> {
+    let lock = format!(
+        "SET lock_timeout = '60s'; SET statement_timeout = 0; \
+         SELECT pg_advisory_lock({MIGRATION_LOCK})"
+    );
+    Ok(client.batch_execute(&lock).await?)
+}
+
+async fn migration_unlock(client: &Client) -> Result<(), StoreError> {
+    let unlock = format!("SELECT pg_advisory_unlock({MIGRATION_LOCK})");
+    Ok(client.batch_execute(&unlock).await?)
+}
+
+/// Makes what steps there are to make.
+async fn steps(client: &mut Client, runner: &Runner) -> Result<(), StoreError> {
+    for wait in FIRST_WAIT..LAST_WAIT {
+        match once(client, runner, wait).await {
+            Err(Refusal { busy: true, .. }) => tokio::time::sleep(PAUSE).await,
+            done => return done.map_err(|refusal| refusal.error),
+        }
     }
-    let report = embedded::migrations::runner()
-        .run_async(client)
-        .await
-        .map_err(|error| refused(super::error::plain(&error)))?;
+    let last = once(client, runner, LAST_WAIT).await;
+    last.map_err(|refusal| refusal.error)
+}
+
+/// What keeps a database from being brought along, and whether that may pass.
+struct Refusal {
+    error: StoreError,
+    busy: bool,
+}
+
+impl From<tokio_postgres::Error> for Refusal {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self {
+            busy: is_busy(&error),
+            error: error.into(),
+        }
+    }
+}
+
+/// Tables that another session has, or a knot of sessions that wait for each other.
+fn is_busy(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let known = error.downcast_ref::<tokio_postgres::Error>();
+        if let Some(code) = known.and_then(tokio_postgres::Error::code) {
+            return [
+                SqlState::LOCK_NOT_AVAILABLE,
+                SqlState::T_R_DEADLOCK_DETECTED,
+            ]
+            .contains(code);
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Tries once. No server writes meanwhile: it would hold some tables and wait for others.
+async fn once(client: &mut Client, runner: &Runner, wait: u32) -> Result<(), Refusal> {
+    let (lock, unlock) = (
+        LOCK.replace("advisory_xact_lock", "advisory_lock"),
+        LOCK.replace("advisory_xact_lock", "advisory_unlock"),
+    );
+    client
+        .batch_execute(&format!(
+            "SET lock_timeout = '10s'; SELECT {lock}; SET lock_timeout = '{wait}0ms'"
+        ))
+        .await?;
+    let done = runner.run_async(client).await;
+    client.batch_execute(&format!("SELECT {unlock}")).await?;
+    let report = done.map_err(|error| Refusal {
+        busy: is_busy(&error),
+        error: refused(super::error::plain(&error)),
+    })?;
     for migration in report.applied_migrations() {
         tracing::info!(%migration, "database brought to a new version");
     }
     Ok(())
+}
+
+/// A step that a later version of this program may have.
+#[cfg(feature = "testing")]
+pub(super) async fn migrate_later(
+    client: &mut Client,
+    name: &str,
+    sql: &str,
+) -> Result<(), StoreError> {
+    let mut known = embedded::migrations::runner().get_migrations().clone();
+    let later = refinery::Migration::unapplied(name, sql);
+    let later = later.map_err(|error| refused(super::error::plain(&error)))?;
+    known.push(later);
+    // Others may have been made before it.
+    let runner = Runner::new(&known).set_abort_missing(false);
+    migration_lock(client).await?;
+    let done = steps(client, &runner).await;
+    migration_unlock(client).await?;
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Servers go on while a step is made. One that has a table and waits for another may wait for
+    /// a reader that waits for the first: so a step is about one table, or about new ones.
+    #[test]
+    fn a_step_changes_one_table_that_others_use() {
+        for step in embedded::migrations::runner().get_migrations() {
+            if step.version() == 1 {
+                continue;
+            }
+            let text = step.sql().unwrap_or_default();
+            let lines = text
+                .lines()
+                .map(|line| line.split("--").next().unwrap_or_default());
+            let text = lines.collect::<Vec<_>>().join(" ").to_uppercase();
+            let words: Vec<&str> = text
+                .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .filter(|word| !word.is_empty())
+                .collect();
+            let after = |first: &'static str, second: &'static str| {
+                let found = words
+                    .windows(3)
+                    .filter(move |w| w[0] == first && w[1] == second);
+                found.map(|words| words[2]).collect::<BTreeSet<_>>()
+            };
+            let made = after("CREATE", "TABLE");
+            let mut changed = after("ALTER", "TABLE");
+            changed.extend(after("DROP", "TABLE"));
+            for index in ["CREATE INDEX", "CREATE UNIQUE INDEX"] {
+                for place in text.split(index).skip(1) {
+                    let on = place.split(" ON ").nth(1).unwrap_or_default();
+                    changed.extend(on.split([' ', '(']).next());
+                }
+            }
+            let changed: Vec<_> = changed.difference(&made).collect();
+            assert!(changed.len() <= 1, "{step}: {changed:?}");
+        }
+    }
 }

@@ -126,6 +126,17 @@ impl PostgresOptions {
         asked
     }
 
+    /// Brings the database along as a later version of this program does.
+    pub(crate) fn migrate_later(&self, name: &str, sql: &str) -> Result<(), StoreError> {
+        let (target, runtime) = (self.target()?, runtime()?);
+        let done = block::on(runtime.handle(), async {
+            let mut client = target.connect_reader().await?;
+            migrate::migrate_later(&mut client, name, sql).await
+        });
+        runtime.shutdown_background();
+        done
+    }
+
     /// Takes the lock of the log and does nothing more, as a server does that is stopped; gives
     /// whether PostgreSQL has ended the session before `life` was over.
     pub(crate) fn hold_log(&self, life: Duration) -> Result<bool, StoreError> {

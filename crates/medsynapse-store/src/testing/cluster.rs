@@ -249,6 +249,16 @@ impl Cluster {
         options
     }
 
+    /// Brings a database along as a server of a later version does when it starts: `name` is that
+    /// of a migration, `V99__something`.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL refuses, or others keep their tables for too long.
+    pub fn migrate_later(&self, url: &str, name: &str, sql: &str) -> Result<(), StoreError> {
+        self.admin(url).migrate_later(name, sql)
+    }
+
     /// Does as a server that is stopped with the lock of the log in its hands; gives whether it
     /// has lost its session when `life` is over.
     ///

@@ -5,4 +5,5 @@ mod access;
 mod alike;
 mod postgres;
 mod purge;
+mod upgrade;
 mod way;
