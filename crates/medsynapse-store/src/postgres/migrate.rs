@@ -149,7 +149,13 @@ async fn steps(client: &mut Client, runner: &Runner) -> Result<(), StoreError> {
         }
     }
     let last = once(client, runner, LAST_WAIT).await;
-    last.map_err(|refusal| refusal.error)
+    last.map_err(|refusal| match refusal {
+        Refusal { error, busy: false } => error,
+        Refusal { error, .. } => refused(format!(
+            "somebody keeps a table that has to be changed, pg_dump perhaps; look at \
+             pg_stat_activity, and start again when it is done ({error})"
+        )),
+    })
 }
 
 /// What keeps a database from being brought along, and whether that may pass.
