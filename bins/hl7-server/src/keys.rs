@@ -17,6 +17,7 @@ Examples:
   hl7-server keys add ris --scopes send,read
   hl7-server keys add dashboard --scopes read --expires 90d
   hl7-server keys revoke 1f0c9a3b
+  hl7-server keys add ris --database postgres://medsynapse@db/medsynapse   for all that share it
 
 Scopes: read (look at everything), send (hand messages over), write (change orders, act on the
 outgoing queue), metrics, admin (all of it, and the audit trail and the faults). A running server
