@@ -244,7 +244,11 @@ over_both!(
 );
 
 async fn any_history_leads_to_what_is_kept(over: &Over) {
-    histories(over, 0..8).await;
+    let seeds = match over {
+        Over::File => 0..12,
+        Over::Postgres(_) => 0..5,
+    };
+    histories(over, seeds).await;
 }
 
 #[tokio::test]

@@ -126,6 +126,17 @@ impl PostgresOptions {
         asked
     }
 
+    /// Runs statements.
+    pub(crate) fn run_all(&self, sql: &str) -> Result<(), StoreError> {
+        let (target, runtime) = (self.target()?, runtime()?);
+        let done = block::on(runtime.handle(), async {
+            let client = target.connect_reader().await?;
+            Ok(client.batch_execute(sql).await?)
+        });
+        runtime.shutdown_background();
+        done
+    }
+
     /// Brings the database along as a later version of this program does.
     pub(crate) fn migrate_later(&self, name: &str, sql: &str) -> Result<(), StoreError> {
         let (target, runtime) = (self.target()?, runtime()?);

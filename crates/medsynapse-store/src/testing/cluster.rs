@@ -238,6 +238,15 @@ impl Cluster {
         self.admin(url).ask(sql)
     }
 
+    /// Runs statements in one session.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL refuses.
+    pub fn run_all(&self, url: &str, sql: &str) -> Result<(), StoreError> {
+        self.admin(url).run_all(sql)
+    }
+
     /// The way of the tests themselves, in the clear.
     fn admin(&self, url: &str) -> PostgresOptions {
         let mut url = url.to_owned();

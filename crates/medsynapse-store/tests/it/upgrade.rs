@@ -198,3 +198,36 @@ fn a_table_that_somebody_holds_is_waited_for_without_keeping_servers_waiting() {
     later.join().unwrap().unwrap();
     dump.join().unwrap().unwrap();
 }
+
+#[test]
+#[ignore = "takes a minute: that long it is tried"]
+fn a_table_that_is_held_for_too_long_is_told() {
+    let Some(cluster) = Cluster::or_skip("a_table_that_is_held_for_too_long_is_told") else {
+        return;
+    };
+    let url = cluster.fresh().unwrap();
+    let store = server(&url, "one");
+    let dump = std::thread::spawn({
+        let (cluster, url) = (Arc::clone(&cluster), url.clone());
+        let held = "SET statement_timeout = 0; BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE; \
+            SELECT pg_sleep(100)";
+        move || cluster.run_all(&url, held)
+    });
+    let begun = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    while cluster.run(&url, begun).unwrap() == 0 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let refused = cluster.migrate_later(&url, LATER, "ALTER TABLE orders ADD COLUMN later TEXT");
+    let text = refused.unwrap_err().to_string();
+    assert!(text.contains("pg_dump perhaps"), "{text}");
+    // Nothing is left of it, neither locks nor a half of the step.
+    let mut script = Script::new(91, dawn());
+    assert!(store.apply(&[script.order("NW", "A1", "P1")])[0].is_ok());
+    PostgresOptions::new(&url, "two").check().unwrap();
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    assert_eq!(cluster.run(&url, end).unwrap(), 1);
+    assert!(dump.join().unwrap().is_err(), "it was ended");
+    cluster
+        .migrate_later(&url, LATER, "ALTER TABLE orders ADD COLUMN later TEXT")
+        .unwrap();
+}
