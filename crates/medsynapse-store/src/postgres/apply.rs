@@ -15,8 +15,8 @@ use super::block;
 use super::connect::Target;
 use super::desk::Desk;
 use super::flush::{Ended, flush};
-use super::rows::get;
-use super::sql::{LOCK, Sql, Statements};
+use super::sql::LOCK;
+use super::statements::Statements;
 use super::wanted::{Found, Wanted};
 use super::written::Head;
 use crate::action::ActionKind;
@@ -224,27 +224,12 @@ async fn find(session: &Session, wanted: &Wanted) -> Result<Found, StoreError> {
 /// statement sees what was committed before it began, so that what is read behind the lock is all
 /// there is.
 async fn begin(session: &Session, wanted: &Wanted) -> Result<(Head, Found), StoreError> {
-    let client = &session.client;
     let lock = format!("BEGIN; SELECT {LOCK}");
-    let (begun, head, found) = futures_util::join!(
-        client.batch_execute(&lock),
-        async {
-            client
-                .query_one(session.statements.get(Sql::Head)?, &[])
-                .await
-                .map_err(StoreError::from)
-        },
-        find(session, wanted),
-    );
-    // The first error is the cause of the others.
-    begun?;
-    let head = head?;
-    let head = Head {
-        entry: get(&head, 0)?,
-        order: get(&head, 1)?,
-        change: get(&head, 2)?,
-    };
-    Ok((head, found?))
+    let found = wanted.find_behind(&session.client, &session.statements, &lock);
+    let mut found = found.await?;
+    let head = found.head.take();
+    let head = head.ok_or_else(|| StoreError::Database("the log has no head".into()))?;
+    Ok((head, found))
 }
 
 fn decide_all(desk: &mut Desk<'_>, batch: &[Work]) -> Result<Vec<Done>, StoreError> {

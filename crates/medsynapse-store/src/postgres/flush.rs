@@ -1,10 +1,8 @@
-//! What a desk has written, as statements: one a table, whatever the batch.
+//! What a desk has written, as one statement: rows of a sort are columns of arrays in it.
 
-use std::cell::Cell;
 use std::pin::pin;
 use std::task::Poll;
 
-use futures_util::future::join_all;
 use medsynapse::{Attribute, ReportStatus};
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
@@ -12,16 +10,17 @@ use tokio_postgres::types::ToSql;
 use super::desk::Desk;
 use super::error::{failed, plain};
 use super::filter::without_nul;
-use super::sql::{Sql, Statements};
+use super::put::Put;
+use super::statements::{Shape, Statements};
 use crate::error::StoreError;
 use crate::query::Direction;
 use crate::record::OrderRecord;
 
 type Column<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 
-/// A statement with the columns of its rows.
+/// Rows of a sort, by columns.
 struct Step<'a> {
-    sql: Sql,
+    put: Put,
     columns: Vec<Column<'a>>,
 }
 
@@ -42,7 +41,7 @@ pub(super) enum Ended {
     Unknown(String),
 }
 
-/// Sends everything and the commit behind it, in one round trip, and waits for every answer.
+/// Sends everything and the commit behind it, in one round trip, and waits for both answers.
 ///
 /// A statement that PostgreSQL refuses ends the transaction, and the commit behind it commits
 /// nothing. So the outcome is known from the answers, and only a connection that breaks off
@@ -53,58 +52,46 @@ pub(super) async fn flush(
     desk: &Desk<'_>,
     told: &str,
 ) -> Ended {
-    let mut steps = steps(desk);
-    let head = desk.head;
-    steps.push(Step {
-        sql: Sql::PutHead,
-        columns: vec![
-            Box::new(head.entry),
-            Box::new(head.order),
-            Box::new(head.change),
-        ],
-    });
-    steps.push(Step {
-        sql: Sql::Tell,
-        columns: vec![Box::new(told)],
-    });
-    let unsent = Cell::new(None);
-    let written = steps.iter().map(async |step| {
-        let values = step.columns.iter().map(|column| &**column as _);
-        let values: Vec<&(dyn ToSql + Sync)> = values.collect();
-        let done = match statements.get(step.sql) {
-            Ok(statement) => client.execute(statement, &values).await.map(drop),
-            Err(error) => {
-                unsent.set(Some(error));
-                return Ok(());
-            }
-        };
-        if let Err(error) = &done {
-            unsent.set(Some(failed(error)));
-        }
-        done
-    });
-    let mut written = pin!(join_all(written));
-    // Polled once, each of them has been sent, in order; or could not be, and then there must be
-    // no commit behind the others.
-    let first = futures_util::poll!(&mut written);
-    if let Some(error) = unsent.take() {
-        let _ = client.batch_execute("ROLLBACK").await;
-        return Ended::RolledBack(error);
-    }
-    let commit = client.batch_execute("COMMIT");
-    let (written, committed) = match first {
-        Poll::Ready(written) => (written, commit.await),
+    let steps = steps(desk);
+    let puts = steps.iter().fold(0, |bits, step| bits | step.put.bit());
+    let statement = match statements.ready(client, &[Shape::Puts(puts)]).await {
+        Ok(ready) => ready.into_iter().next(),
+        Err(error) => return abandon(client, error).await,
+    };
+    let Some(statement) = statement else {
+        return abandon(
+            client,
+            StoreError::Database("a statement is missing".into()),
+        )
+        .await;
+    };
+    let columns = steps.iter().flat_map(|step| &step.columns);
+    let mut values: Vec<&(dyn ToSql + Sync)> = columns.map(|column| &**column as _).collect();
+    values.push(&told);
+    let mut written = pin!(client.execute(&statement, &values));
+    // Polled once it has been sent; or could not be, and then there must be no commit behind it.
+    let (written, committed) = match futures_util::poll!(&mut written) {
+        Poll::Ready(Err(error)) => return abandon(client, failed(&error)).await,
+        Poll::Ready(Ok(_)) => (Ok(()), client.batch_execute("COMMIT").await),
         Poll::Pending => {
             // The commit goes out at once, before the first answer is waited for.
+            let commit = client.batch_execute("COMMIT");
             let (committed, written) = futures_util::join!(commit, written);
-            (written, committed)
+            (written.map(drop), committed)
         }
     };
-    match (written.into_iter().find_map(Result::err), committed) {
-        (None, Ok(())) => Ended::Committed,
-        (Some(error), _) if error.as_db_error().is_some() => Ended::RolledBack(failed(&error)),
-        (Some(error), _) | (None, Err(error)) => Ended::Unknown(plain(&error)),
+    match (written, committed) {
+        (Ok(()), Ok(())) => Ended::Committed,
+        (Err(error), _) if error.as_db_error().is_some() => Ended::RolledBack(failed(&error)),
+        (Err(error), _) | (Ok(()), Err(error)) => Ended::Unknown(plain(&error)),
     }
+}
+
+/// Ends a transaction in which nothing was written.
+async fn abandon(client: &Client, error: StoreError) -> Ended {
+    // If this does not get through either, the connection is gone and the transaction with it.
+    let _ = client.batch_execute("ROLLBACK").await;
+    Ended::RolledBack(error)
 }
 
 fn micros(at: chrono::DateTime<chrono::Utc>) -> i64 {
@@ -114,12 +101,12 @@ fn micros(at: chrono::DateTime<chrono::Utc>) -> i64 {
 fn steps<'a>(desk: &'a Desk<'_>) -> Vec<Step<'a>> {
     let written = &desk.written;
     let mut steps = Vec::with_capacity(18);
-    let mut add = |sql, columns: Vec<Column<'a>>| steps.push(Step { sql, columns });
+    let mut add = |put, columns: Vec<Column<'a>>| steps.push(Step { put, columns });
     if !written.messages.is_empty() {
-        add(Sql::PutMessages, messages(desk));
+        add(Put::Messages, messages(desk));
         let counts = || written.counts.iter();
         add(
-            Sql::PutCounts,
+            Put::Counts,
             vec![
                 Box::new(counts().map(|((way, _), _)| *way).collect::<Vec<_>>()),
                 Box::new(counts().map(|((_, code), _)| code).collect::<Vec<_>>()),
@@ -130,12 +117,12 @@ fn steps<'a>(desk: &'a Desk<'_>) -> Vec<Step<'a>> {
     if !written.resent.is_empty() {
         let ids: Vec<i64> = written.resent.keys().copied().collect();
         let times: Vec<i32> = written.resent.values().copied().collect();
-        add(Sql::PutResent, vec![Box::new(ids), Box::new(times)]);
+        add(Put::Resent, vec![Box::new(ids), Box::new(times)]);
     }
     if !written.answers.is_empty() {
         let rows = &written.answers;
         add(
-            Sql::PutAnswers,
+            Put::Answers,
             vec![
                 column(rows, |row| row.id),
                 column(rows, |row| &row.code),
@@ -151,29 +138,29 @@ fn steps<'a>(desk: &'a Desk<'_>) -> Vec<Step<'a>> {
         .partition(|(_, record)| record.is_some());
     if !kept.is_empty() {
         let records: Vec<&OrderRecord> = kept.iter().filter_map(|(_, record)| *record).collect();
-        add(Sql::PutOrders, orders(&records));
+        add(Put::Orders, orders(&records));
     }
     if !gone.is_empty() {
         let names: Vec<&String> = gone.iter().map(|(name, _)| *name).collect();
-        add(Sql::DropOrders, vec![Box::new(names)]);
+        add(Put::DroppedOrders, vec![Box::new(names)]);
     }
     if !written.cancelled.is_empty() {
-        add(Sql::PutCancelled, cancelled(desk));
+        add(Put::Cancelled, cancelled(desk));
     }
     if !written.moved_reports.is_empty() {
         let (from, into): (Vec<_>, Vec<_>) = written.moved_reports.iter().unzip();
-        add(Sql::MoveReports, vec![Box::new(from), Box::new(into)]);
+        add(Put::MovedReports, vec![Box::new(from), Box::new(into)]);
     }
     if !written.reports.is_empty() {
-        add(Sql::PutReports, reports(desk));
+        add(Put::Reports, reports(desk));
     }
     if !written.patients.is_empty() {
-        add(Sql::PutPatients, patients(desk));
+        add(Put::Patients, patients(desk));
     }
     if !written.changes.is_empty() {
         let rows = &written.changes;
         add(
-            Sql::PutChanges,
+            Put::Changes,
             vec![
                 column(rows, |row| row.id),
                 column(rows, |row| row.entry_id),
@@ -186,15 +173,15 @@ fn steps<'a>(desk: &'a Desk<'_>) -> Vec<Step<'a>> {
         );
     }
     if !written.actions.is_empty() {
-        add(Sql::PutActions, actions(desk));
+        add(Put::Actions, actions(desk));
     }
     if !written.outbox.is_empty() {
-        add(Sql::PutOutbox, outbox(desk));
+        add(Put::Outbox, outbox(desk));
     }
     if !written.deliveries.is_empty() {
         let rows = &written.deliveries;
         add(
-            Sql::PutDeliveries,
+            Put::Deliveries,
             vec![
                 column(rows, |row| row.id),
                 column(rows, |row| row.message_id),
@@ -207,8 +194,21 @@ fn steps<'a>(desk: &'a Desk<'_>) -> Vec<Step<'a>> {
         );
     }
     if !written.procedures.is_empty() {
-        add(Sql::PutProcedures, procedures(desk));
+        add(Put::Procedures, procedures(desk));
     }
+    let head = desk.head;
+    add(
+        Put::Head,
+        vec![
+            Box::new(head.entry),
+            Box::new(head.order),
+            Box::new(head.change),
+        ],
+    );
+    debug_assert!(
+        steps.is_sorted_by_key(|step| step.put),
+        "the order of the parameters"
+    );
     steps
 }
 

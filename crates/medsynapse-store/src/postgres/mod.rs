@@ -2,6 +2,7 @@
 
 mod access;
 mod apply;
+mod ask;
 mod block;
 mod connect;
 mod copy;
@@ -16,10 +17,12 @@ mod messages;
 mod migrate;
 mod orders;
 mod outbox;
+mod put;
 mod retention;
 mod rows;
 mod search;
 mod sql;
+mod statements;
 mod wanted;
 mod written;
 

@@ -6,12 +6,13 @@ use futures_util::future::try_join_all;
 use hl7_message::AckCode;
 use medsynapse::Change;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, Statement};
 
+use super::ask::{Ask, BYTES, LIST, NUMBER, TEXT, TRUTH, Table};
 use super::filter::without_nul;
 use super::rows::{damaged, get, order, procedure, report};
-use super::sql::{Sql, Statements};
-use super::written::OutboxFull;
+use super::statements::{Shape, Statements};
+use super::written::{Head, OutboxFull};
 use crate::action::{ActionKind, ActionOutcome, OrderStep};
 use crate::decide::{PatientRow, ProcedureRow, Sender};
 use crate::error::StoreError;
@@ -78,6 +79,8 @@ pub(super) type First = (i64, AckCode, String);
 /// Rows.
 #[derive(Default)]
 pub(super) struct Found {
+    /// The last numbers that were given out, where they were asked for.
+    pub(super) head: Option<Head>,
     /// For each identity whether it is the same message, and the first one.
     pub(super) known: Vec<Option<(bool, First)>>,
     pub(super) orders: Vec<OrderRecord>,
@@ -187,99 +190,217 @@ impl Wanted {
         client: &Client,
         statements: &Statements,
     ) -> Result<Found, StoreError> {
-        let column =
-            |part: fn(&Identity) -> &str| -> Vec<&str> { self.known.iter().map(part).collect() };
-        let control_ids = column(|identity| &identity.control_id);
-        let applications = column(|identity| &identity.application);
-        let facilities = column(|identity| &identity.facility);
-        let digests: Vec<&[u8]> = self.known.iter().map(|id| id.digest.as_slice()).collect();
-        let known: [&(dyn ToSql + Sync); 4] = [&control_ids, &applications, &facilities, &digests];
-        let list = |keys: &BTreeSet<String>| -> Vec<String> { keys.iter().cloned().collect() };
-        let sets = [
-            (Sql::Orders, list(&self.orders)),
-            (Sql::OrdersOf, list(&self.orders_of)),
-            (Sql::Cancelled, list(&self.cancelled)),
-            (Sql::Versions, list(&self.versions)),
-            (Sql::Reports, list(&self.reports)),
-            (Sql::Patients, list(&self.patients)),
-            (Sql::Actions, list(&self.actions)),
-            (Sql::Procedures, list(&self.procedures)),
-        ];
-        let ids: Vec<i64> = self.outbox.iter().copied().collect();
-        let mut asked = Vec::new();
-        if !self.known.is_empty() {
-            asked.push((Sql::Known, known.to_vec()));
-        }
-        for (sql, keys) in &sets {
-            if !keys.is_empty() {
-                asked.push((*sql, vec![keys as &(dyn ToSql + Sync)]));
-            }
-        }
-        if !ids.is_empty() {
-            asked.push((Sql::Lanes, vec![&ids as &(dyn ToSql + Sync)]));
-            asked.push((Sql::Outbox, vec![&ids as &(dyn ToSql + Sync)]));
-        }
-        let answers = try_join_all(asked.iter().map(async |(sql, values)| {
-            let rows = client.query(statements.get(*sql)?, values).await?;
-            Ok::<_, StoreError>((*sql, rows))
+        let values = self.values();
+        let asked = values.asked(self, false);
+        let shapes: Vec<Shape> = asked.iter().map(|(shape, _)| *shape).collect();
+        let ready = statements.ready(client, &shapes).await?;
+        self.found(client, &asked, &ready).await
+    }
+
+    /// Runs `open` and asks behind it, in the same round trip; with the numbers that were given
+    /// out last.
+    pub(super) async fn find_behind(
+        &self,
+        client: &Client,
+        statements: &Statements,
+        open: &str,
+    ) -> Result<Found, StoreError> {
+        let values = self.values();
+        let asked = values.asked(self, true);
+        let shapes: Vec<Shape> = asked.iter().map(|(shape, _)| *shape).collect();
+        let ready = statements.ready(client, &shapes).await?;
+        let (opened, found) = futures_util::join!(
+            client.batch_execute(open),
+            self.found(client, &asked, &ready)
+        );
+        // The first error is the cause of the others.
+        opened?;
+        found
+    }
+
+    async fn found(
+        &self,
+        client: &Client,
+        asked: &[Asked<'_>],
+        ready: &[Statement],
+    ) -> Result<Found, StoreError> {
+        let questions = asked.iter().zip(ready);
+        let answers = try_join_all(questions.map(async |((shape, values), statement)| {
+            let rows = client.query(statement, values).await?;
+            Ok::<_, StoreError>((*shape, rows))
         }))
         .await?;
         let mut found = Found {
             known: vec![None; self.known.len()],
             ..Found::default()
         };
-        for (sql, rows) in answers {
+        for (shape, rows) in answers {
             for row in &rows {
-                found.take(sql, row)?;
+                match shape {
+                    Shape::Asks(_) => found.take(row)?,
+                    Shape::Table(table) => found.take_from(table, row)?,
+                    Shape::Puts(_) => {}
+                }
             }
         }
         Ok(found)
     }
+
+    fn values(&self) -> Values<'_> {
+        let part = |part: fn(&Identity) -> &str| self.known.iter().map(part).collect();
+        let list = |keys: &BTreeSet<String>| keys.iter().cloned().collect();
+        Values {
+            known: (
+                part(|identity| &identity.control_id),
+                part(|identity| &identity.application),
+                part(|identity| &identity.facility),
+                self.known.iter().map(|id| id.digest.as_slice()).collect(),
+            ),
+            orders: list(&self.orders),
+            orders_of: list(&self.orders_of),
+            cancelled: list(&self.cancelled),
+            versions: list(&self.versions),
+            reports: list(&self.reports),
+            patients: list(&self.patients),
+            actions: list(&self.actions),
+            outbox: self.outbox.iter().copied().collect(),
+            procedures: list(&self.procedures),
+        }
+    }
+}
+
+/// A question with its values.
+type Asked<'a> = (Shape, Vec<&'a (dyn ToSql + Sync)>);
+
+/// Keys as they are bound.
+struct Values<'a> {
+    known: (Vec<&'a str>, Vec<&'a str>, Vec<&'a str>, Vec<&'a [u8]>),
+    orders: Vec<String>,
+    orders_of: Vec<String>,
+    cancelled: Vec<String>,
+    versions: Vec<String>,
+    reports: Vec<String>,
+    patients: Vec<String>,
+    actions: Vec<String>,
+    outbox: Vec<i64>,
+    procedures: Vec<String>,
+}
+
+impl Values<'_> {
+    fn asked(&self, wanted: &Wanted, head: bool) -> Vec<Asked<'_>> {
+        let (mut asks, mut bound) = (0, Vec::<&(dyn ToSql + Sync)>::new());
+        if head {
+            asks |= Ask::Head.bit();
+        }
+        if !wanted.known.is_empty() {
+            asks |= Ask::Known.bit();
+            let (control_ids, applications, facilities, digests) = &self.known;
+            bound.extend::<[&(dyn ToSql + Sync); 4]>([
+                control_ids,
+                applications,
+                facilities,
+                digests,
+            ]);
+        }
+        for (ask, keys) in [
+            (Ask::Cancelled, &self.cancelled),
+            (Ask::Versions, &self.versions),
+        ] {
+            if !keys.is_empty() {
+                asks |= ask.bit();
+                bound.push(keys);
+            }
+        }
+        if !(self.patients.is_empty() && self.orders.is_empty()) {
+            asks |= Ask::Patients.bit();
+            bound.extend::<[&(dyn ToSql + Sync); 2]>([&self.patients, &self.orders]);
+        }
+        if !self.actions.is_empty() {
+            asks |= Ask::Actions.bit();
+            bound.push(&self.actions);
+        }
+        let mut asked = Vec::with_capacity(4);
+        if asks != 0 {
+            asked.push((Shape::Asks(asks), bound));
+        }
+        for (table, keys) in [
+            (Table::Orders, &self.orders),
+            (Table::OrdersOf, &self.orders_of),
+            (Table::Reports, &self.reports),
+            (Table::Procedures, &self.procedures),
+        ] {
+            if !keys.is_empty() {
+                asked.push((Shape::Table(table), vec![keys as &(dyn ToSql + Sync)]));
+            }
+        }
+        if !self.outbox.is_empty() {
+            for table in [Table::Lanes, Table::Outbox] {
+                asked.push((
+                    Shape::Table(table),
+                    vec![&self.outbox as &(dyn ToSql + Sync)],
+                ));
+            }
+        }
+        asked
+    }
 }
 
 impl Found {
-    fn take(&mut self, sql: Sql, row: &Row) -> Result<(), StoreError> {
-        match sql {
-            Sql::Known => {
-                let place = usize::try_from(get::<i64>(row, 0)? - 1).unwrap_or(usize::MAX);
-                let id = get(row, 1)?;
-                let code: AckCode = get::<&str>(row, 2)?
-                    .parse()
-                    .map_err(|_| damaged("messages", id))?;
+    fn take(&mut self, row: &Row) -> Result<(), StoreError> {
+        let text = |index: usize| get::<&str>(row, TEXT + index);
+        match Ask::from_bit(get(row, 0)?) {
+            Some(Ask::Head) => {
+                self.head = Some(Head {
+                    entry: get(row, NUMBER)?,
+                    order: get(row, NUMBER + 1)?,
+                    change: get(row, NUMBER + 2)?,
+                });
+            }
+            Some(Ask::Known) => {
+                let place = usize::try_from(get::<i64>(row, NUMBER)? - 1).unwrap_or(usize::MAX);
+                let id = get(row, NUMBER + 1)?;
+                let code: AckCode = text(0)?.parse().map_err(|_| damaged("messages", id))?;
                 if let Some(slot) = self.known.get_mut(place) {
-                    *slot = Some((get(row, 4)?, (id, code, get(row, 3)?)));
+                    *slot = Some((get(row, TRUTH)?, (id, code, text(1)?.into())));
                 }
             }
-            Sql::Orders | Sql::OrdersOf => self.orders.push(order(row)?),
-            Sql::Cancelled => self.cancelled.push((get(row, 0)?, get(row, 1)?)),
-            Sql::Versions => {
-                let version = u32::try_from(get::<i32>(row, 1)?).unwrap_or(0);
-                self.versions.push((get(row, 0)?, version));
+            Some(Ask::Cancelled) => self.cancelled.push((text(0)?.into(), text(1)?.into())),
+            Some(Ask::Versions) => {
+                let version = u32::try_from(get::<i64>(row, NUMBER)?).unwrap_or(0);
+                self.versions.push((text(0)?.into(), version));
             }
-            Sql::Reports => self.reports.push(report(row)?),
-            Sql::Patients => {
-                let values = [get(row, 1)?, get(row, 2)?, get(row, 3)?, get(row, 4)?];
-                self.patients.push((get(row, 0)?, values));
+            Some(Ask::Patients) => {
+                let part = |index: usize| get(row, TEXT + index);
+                let values = [part(1)?, part(2)?, part(3)?, part(4)?];
+                self.patients.push((text(0)?.into(), values));
             }
-            Sql::Actions => {
-                let entry_id = get(row, 1)?;
+            Some(Ask::Actions) => {
+                let entry_id = get(row, NUMBER)?;
                 let odd = || damaged("actions", entry_id);
                 let action = FoundAction {
                     entry_id,
-                    outcome: ActionOutcome::from_kept(get(row, 2)?).ok_or_else(odd)?,
-                    digest: get::<&[u8]>(row, 3)?.try_into().map_err(|_| odd())?,
-                    queued: get(row, 4)?,
+                    outcome: ActionOutcome::from_kept(text(1)?).ok_or_else(odd)?,
+                    digest: get::<&[u8]>(row, BYTES)?.try_into().map_err(|_| odd())?,
+                    queued: get(row, LIST)?,
                 };
-                self.actions.push((get(row, 0)?, action));
+                self.actions.push((text(0)?.into(), action));
             }
-            Sql::Outbox => self.outbox.push(outbox(row)?),
-            Sql::Procedures => self.procedures.push(ProcedureRow {
+            None => return Err(StoreError::Database("a row of nothing asked for".into())),
+        }
+        Ok(())
+    }
+
+    fn take_from(&mut self, table: Table, row: &Row) -> Result<(), StoreError> {
+        match table {
+            Table::Orders | Table::OrdersOf => self.orders.push(order(row)?),
+            Table::Reports => self.reports.push(report(row)?),
+            Table::Outbox => self.outbox.push(outbox(row)?),
+            Table::Procedures => self.procedures.push(ProcedureRow {
                 record: procedure(row)?,
                 created_by: get(row, 8)?,
                 updated_by: get(row, 9)?,
             }),
-            Sql::Lanes => self.lanes.push((get(row, 0)?, get(row, 1)?)),
-            _ => {}
+            Table::Lanes => self.lanes.push((get(row, 0)?, get(row, 1)?)),
         }
         Ok(())
     }
