@@ -1,5 +1,6 @@
 //! What a process uses, as Linux tells it.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -38,6 +39,35 @@ pub fn cpu(id: u32) -> Result<Duration> {
     let ticks = rest.split(' ').skip(11).take(2).map(str::parse::<u64>);
     let ticks: u64 = ticks.sum::<Result<u64, _>>()?;
     Ok(Duration::from_millis(ticks * 1_000 / TICKS))
+}
+
+/// Processor time so far of a process and of all below it that are there now.
+///
+/// # Errors
+///
+/// Processes cannot be listed.
+pub fn cpu_below(id: u32) -> Result<Duration> {
+    let mut parents = HashMap::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(child) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        // It may have ended meanwhile.
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{child}/stat")) else {
+            continue;
+        };
+        let behind = stat.rsplit_once(") ").map(|(_, rest)| rest);
+        let parent = behind.and_then(|rest| rest.split(' ').nth(1)?.parse::<u32>().ok());
+        parents.extend(parent.map(|parent| (child, parent)));
+    }
+    let is_below = |child: u32| {
+        let line = std::iter::successors(Some(child), |child| parents.get(child).copied());
+        // Nobody has so many ancestors.
+        line.take(64).any(|ancestor| ancestor == id)
+    };
+    let below = parents.keys().filter(|child| is_below(**child));
+    Ok(below.filter_map(|child| cpu(*child).ok()).sum())
 }
 
 /// Resident memory of a process in bytes.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use medsynapse_benches::count;
+use medsynapse_benches::process::cpu_below;
 use medsynapse_broker::{Broker, BrokerConfig, Origin, SystemClock};
 use medsynapse_store::{PostgresOptions, PostgresStore, Transport};
 use tokio::task::JoinSet;
@@ -15,6 +16,8 @@ pub(crate) struct Run {
     pub(crate) rate: f64,
     pub(crate) p50: f64,
     pub(crate) p99: f64,
+    /// Processor time of everything a message, PostgreSQL and senders included.
+    pub(crate) cpu: Duration,
 }
 
 /// A new order of this name.
@@ -95,10 +98,12 @@ pub(crate) fn percentile(mut times: Vec<Duration>, percent: usize) -> f64 {
 /// Senders that each wait for their answer, on so many brokers.
 pub(crate) async fn run(url: &str, brokers: usize, senders: usize, life: Duration) -> Result<Run> {
     let brokers = start(url, brokers)?;
+    let used = cpu_below(std::process::id())?;
     let (stop, began) = (Arc::<AtomicBool>::default(), Instant::now());
     let mut set = send(&brokers, senders, &stop);
     tokio::time::sleep(life).await;
     stop.store(true, Ordering::Relaxed);
+    let used = cpu_below(std::process::id())?.saturating_sub(used);
     let mut times = Vec::new();
     while let Some(answers) = set.join_next().await {
         times.extend(answers?.into_iter().map(|(_, time)| time));
@@ -107,6 +112,7 @@ pub(crate) async fn run(url: &str, brokers: usize, senders: usize, life: Duratio
     close(brokers).await?;
     Ok(Run {
         rate,
+        cpu: used.div_f64(count(times.len()).max(1.0)),
         p50: percentile(times.clone(), 50),
         p99: percentile(times, 99),
     })

@@ -102,11 +102,13 @@ fn throughput(
         ("three brokers", more, &each),
     ] {
         println!(
-            "{name}, {senders} senders: {:.0} messages/s, {:.2} of raw; p50 {:.1} ms, p99 {:.1} ms",
+            "{name}, {senders} senders: {:.0} messages/s, {:.2} of raw; p50 {:.1} ms, p99 {:.1} ms; \
+             {:.0} µs of CPU a message",
             broker.rate,
             broker.rate / raw,
             broker.p50,
-            broker.p99
+            broker.p99,
+            broker.cpu.as_secs_f64() * 1e6
         );
     }
     println!(

@@ -1,17 +1,58 @@
 -- Times are microseconds since 1970-01-01T00:00:00Z. Text is compared by its bytes (COLLATE "C"),
 -- as the embedded store does it. Rows refer to each other by number without foreign keys: what
--- is written together is decided together, under the one lock of the log, and a look-up for each
+-- is written together is decided together, under locks of all its keys, and a look-up for each
 -- reference would cost a third of the speed.
 
--- The last numbers that were given out. It is written by whoever holds the lock of the log, in
--- the transaction of what gets the numbers: numbers are in the order of commits.
-CREATE TABLE log_head (
-    one_row     BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (one_row),
-    last_entry  BIGINT  NOT NULL,
-    last_order  BIGINT  NOT NULL,
-    last_change BIGINT  NOT NULL
+-- Numbers of the log. They are given out in the order in which what has them becomes visible (see
+-- log_turn), without gaps but for what was rolled back.
+CREATE SEQUENCE log_entries;
+-- Each transaction that writes has a turn.
+CREATE SEQUENCE log_turns;
+CREATE SEQUENCE orders_ids;
+CREATE SEQUENCE changes_ids;
+
+-- What a turn is locked by.
+CREATE FUNCTION log_turn_key(turn BIGINT) RETURNS BIGINT LANGUAGE sql STABLE AS $$
+    SELECT hashtextextended('turn ' || turn, current_schema()::regnamespace::oid::bigint)
+$$;
+
+-- Gives a transaction its turn and that many numbers of the log, those behind last_entry. Both are
+-- given out together, under a lock that is held no longer than that, so that who has the later turn
+-- has the larger numbers. The turn is over with the transaction.
+CREATE FUNCTION log_turn(entries BIGINT, OUT turn BIGINT, OUT last_entry BIGINT)
+LANGUAGE plpgsql AS $$
+DECLARE
+    here CONSTANT INTEGER := current_schema()::regnamespace::oid::int;
+BEGIN
+    PERFORM pg_advisory_lock(1212953401, here);
+    turn := nextval('log_turns');
+    PERFORM pg_advisory_xact_lock(log_turn_key(turn));
+    IF entries > 0 THEN
+        last_entry := nextval('log_entries') - 1;
+        PERFORM setval('log_entries', last_entry + entries);
+    END IF;
+    PERFORM pg_advisory_unlock(1212953401, here);
+END $$;
+
+-- The last thing that a transaction does before it commits: it waits until the turn before its own is
+-- over, counts its messages, and tells those who listen. So numbers become visible in their order,
+-- and the rows that everybody writes are not locked while anybody waits.
+CREATE FUNCTION log_close(turn BIGINT, told TEXT, directions TEXT[], codes TEXT[], counts BIGINT[])
+RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(log_turn_key(turn - 1));
+    INSERT INTO message_counts (direction, message_code, messages)
+        SELECT * FROM unnest(directions, codes, counts)
+        ON CONFLICT (direction, message_code)
+        DO UPDATE SET messages = message_counts.messages + excluded.messages;
+    PERFORM pg_notify('medsynapse_' || current_schema()::regnamespace::oid, told);
+END $$;
+
+-- When a server last looked whether it can write.
+CREATE TABLE servers (
+    node    TEXT COLLATE "C" PRIMARY KEY,
+    seen_at TIMESTAMPTZ NOT NULL
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
-INSERT INTO log_head (last_entry, last_order, last_change) VALUES (0, 0, 0);
 
 CREATE TABLE messages (
     id                  BIGINT  PRIMARY KEY,
@@ -178,7 +219,7 @@ CREATE TABLE patients (
 -- Which entry of the log changed what of a patient or an order; fields is JSON of
 -- [name, before, after] each.
 CREATE TABLE changes (
-    id               BIGINT PRIMARY KEY,
+    id               BIGINT PRIMARY KEY DEFAULT nextval('changes_ids'),
     entry_id         BIGINT NOT NULL,
     at               BIGINT NOT NULL,
     patient_id       TEXT COLLATE "C" NOT NULL,

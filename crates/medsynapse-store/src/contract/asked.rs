@@ -8,8 +8,8 @@ use medsynapse::{AccessionNumber, Attribute, OrderState, PatientId};
 
 use super::{Script, dawn};
 use crate::{
-    Direction, MessageOrder, MessageQuery, MessageSearch, OrderQuery, OutboxQuery, OutboxState,
-    Paging, PatientQuery, Peer, Slice, StepQuery, Store, StoreError,
+    Direction, MessageOrder, MessageQuery, MessageSearch, OrderQuery, OrderRecord, OutboxQuery,
+    OutboxState, Paging, PatientQuery, Peer, Slice, StepQuery, Store, StoreError,
 };
 
 /// Most pages of a list.
@@ -201,13 +201,20 @@ fn pages<T: PartialEq + Debug, C: PartialEq + Debug + Clone>(
     panic!("a list has an end");
 }
 
+/// Orders are numbered as they are registered, but which numbers are left out is each store's own.
+fn unnumbered(record: OrderRecord) -> OrderRecord {
+    OrderRecord { id: 0, ..record }
+}
+
 fn orders(two: &Two<'_>) {
     let text = |text: &str| Some(text.to_owned());
     for name in Script::orders() {
         let id = AccessionNumber::try_from(name.as_str()).expect("a name");
-        two.ask(|store| store.order(&id));
+        two.ask(|store| Ok(store.order(&id)?.map(unnumbered)));
         let history = |store: &dyn Store| -> Result<_, StoreError> {
-            Ok(store.order_history(&id)?.unwrap_or_default())
+            let mut history = store.order_history(&id)?.unwrap_or_default();
+            history.order = history.order.map(unnumbered);
+            Ok(history)
         };
         two.ask(|store| Ok(history(store)?.order.map(|record| record.order.segments)));
         two.ask(|store| Ok(history(store)?.order));
@@ -221,7 +228,8 @@ fn orders(two: &Two<'_>) {
             Ok(fields.collect::<Vec<_>>())
         });
         two.ask(|store| Ok(history(store)?.reports));
-        two.ask(|store| store.order_history(&id));
+        two.ask(|store| Ok(store.order_history(&id)?.is_some()));
+        two.ask(history);
         two.ask(|store| store.report(&id));
     }
     for uid in Script::procedures() {
@@ -263,12 +271,22 @@ fn orders(two: &Two<'_>) {
             ..none
         },
     ] {
-        pages(two, |store, cursor| {
-            let paging = Paging { cursor, limit: 3 };
-            store.orders(&OrderQuery {
-                paging,
-                ..query.clone()
-            })
+        // Page by page, as each of them numbers.
+        two.ask(|store| {
+            let (mut all, mut cursor) = (Vec::new(), None);
+            for _ in 0..PAGES {
+                let paging = Paging { cursor, limit: 3 };
+                let slice = store.orders(&OrderQuery {
+                    paging,
+                    ..query.clone()
+                })?;
+                all.extend(slice.items.into_iter().map(unnumbered));
+                cursor = slice.next;
+                if cursor.is_none() {
+                    return Ok(all);
+                }
+            }
+            panic!("a list has an end");
         });
     }
     steps(two);
@@ -321,7 +339,13 @@ fn patients(two: &Two<'_>) {
     for name in Script::patients() {
         let id = PatientId::try_from(name.as_str()).expect("a name");
         two.ask(|store| store.patient(&id));
-        two.ask(|store| store.orders_of(&id));
+        two.ask(|store| {
+            Ok(store
+                .orders_of(&id)?
+                .into_iter()
+                .map(unnumbered)
+                .collect::<Vec<_>>())
+        });
     }
     for (text, with_merged) in [
         (None, false),

@@ -1,11 +1,13 @@
-//! The writer: a batch of work, one transaction, under the lock that makes one log of all servers.
+//! The writer: a batch of work, one transaction, beside those of other servers.
 //!
-//! A transaction first takes the lock, then reads. So the numbers of the log are in the order of
-//! commits, whoever follows events by their numbers skips none, a duplicate is seen whichever
-//! server took the first one, and no change overwrites a later one. PostgreSQL gives the lock back
-//! with the end of the transaction, after its commit can be seen. A server that is stopped with
-//! the lock in its hands loses its session after two seconds, and with it the lock.
+//! A transaction first takes its locks, then reads. So a duplicate is seen whichever server took
+//! the first one, and no change overwrites a later one. It commits in its turn: the numbers of
+//! the log are in the order of commits, and whoever follows events by their numbers skips none.
+//! PostgreSQL gives locks and turn back with the end of the transaction, after its commit can be
+//! seen. A server that is stopped with them in its hands loses its session after two seconds, and
+//! with it all of them.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -15,10 +17,9 @@ use super::block;
 use super::connect::Target;
 use super::desk::Desk;
 use super::flush::{Ended, flush};
-use super::sql::LOCK;
 use super::statements::Statements;
+use super::turn::{Way, open};
 use super::wanted::{Found, Wanted};
-use super::written::Head;
 use crate::action::ActionKind;
 use crate::decide;
 use crate::error::StoreError;
@@ -47,20 +48,13 @@ pub(super) struct Writer {
     node: String,
 }
 
-/// A failure, and whether the same may be tried on a new connection: nothing was sent that
-/// could have been committed.
-struct Failure {
-    error: StoreError,
-    again: bool,
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self {
-            error,
-            again: false,
-        }
-    }
+/// Why a batch was not applied.
+enum Failure {
+    /// The connection had been lost before: nothing was sent that could have been committed.
+    Lost(StoreError),
+    /// It touches what it does not name.
+    Entangled,
+    Final(StoreError),
 }
 
 impl Writer {
@@ -98,12 +92,20 @@ impl Writer {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        match self.try_commit(batch) {
-            // The connection may have been dead since the last batch.
-            Err(failure) if failure.again => self.try_commit(batch),
-            result => result,
+        let (mut way, mut lost) = (Way::of(batch), false);
+        loop {
+            match self.try_commit(batch, way) {
+                Ok(done) => return Ok(done),
+                // The connection may have been dead since the last batch.
+                Err(Failure::Lost(_)) if !lost => lost = true,
+                Err(Failure::Entangled) if way == Way::Beside => way = Way::Alone,
+                Err(Failure::Lost(error) | Failure::Final(error)) => return Err(error),
+                Err(Failure::Entangled) => {
+                    let text = "a batch that has the log alone cannot be entangled";
+                    return Err(StoreError::Database(text.into()));
+                }
+            }
         }
-        .map_err(|failure| failure.error)
     }
 
     /// The connection, a new one where there is none.
@@ -146,32 +148,60 @@ impl Writer {
         }
     }
 
-    fn try_commit(&mut self, batch: &[Work]) -> Result<Vec<Done>, Failure> {
-        let session = self.session()?;
+    fn try_commit(&mut self, batch: &[Work], way: Way) -> Result<Vec<Done>, Failure> {
+        let session = self.session().map_err(Failure::Final)?;
         let wanted = Wanted::by(batch);
-        let opened = block::on(&self.runtime, patient(begin(&session, &wanted)));
-        let (head, found) = match opened {
-            Ok(opened) => opened,
-            Err(error) => {
-                let again = session.client.is_closed();
+        let opening = open(&session.client, &session.statements, batch, &wanted, way);
+        let opened = match block::on(&self.runtime, patient(opening)) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => {
                 self.rolled_back(session);
-                return Err(Failure { error, again });
+                return Err(Failure::Entangled);
+            }
+            Err(error) => {
+                let lost = session.client.is_closed();
+                // What a transaction holds beyond its end goes with the session.
+                if !lost && way == Way::Alone {
+                    self.rolled_back(session);
+                }
+                return Err(if lost {
+                    Failure::Lost(error)
+                } else {
+                    Failure::Final(error)
+                });
             }
         };
-        let fetch = |wanted: &Wanted| block::on(&self.runtime, patient(find(&session, wanted)));
-        let mut desk = Desk::new(head, &fetch);
-        desk.put(&wanted, found);
+        let entangled = Cell::new(false);
+        let fetch = |wanted: &Wanted| {
+            if way == Way::Beside {
+                entangled.set(true);
+                return Err(StoreError::Database("rows that were not locked".into()));
+            }
+            block::on(&self.runtime, patient(find(&session, wanted)))
+        };
+        let mut desk = Desk::new(opened.entry, &fetch);
+        desk.put(&wanted, opened.found);
         let decided = decide_all(&mut desk, batch);
+        let over = desk.entry > opened.last;
         let done = match decided {
-            Ok(done) => done,
-            Err(error) => {
+            Ok(done) if !over => done,
+            decided => {
                 drop(desk);
                 self.rolled_back(session);
-                return Err(error.into());
+                return Err(match decided {
+                    Err(error) if !entangled.get() => Failure::Final(error),
+                    _ => Failure::Entangled,
+                });
             }
         };
-        let told = told(&self.node, &desk.head, batch);
-        let flushing = flush(&session.client, &session.statements, &desk, &told);
+        let told = told(&self.node, desk.entry, batch);
+        let flushing = flush(
+            &session.client,
+            &session.statements,
+            &desk,
+            opened.turn,
+            &told,
+        );
         let ended = block::on(&self.runtime, async {
             match tokio::time::timeout(PATIENCE, flushing).await {
                 Ok(ended) => ended,
@@ -186,11 +216,11 @@ impl Writer {
             }
             Ended::RolledBack(error) => {
                 self.session = Some(session);
-                Err(error.into())
+                Err(Failure::Final(error))
             }
             Ended::Unknown(reason) => {
                 tracing::warn!(%reason, "the database did not say whether it committed");
-                Err(StoreError::Unknown(reason).into())
+                Err(Failure::Final(StoreError::Unknown(reason)))
             }
         }
     }
@@ -220,20 +250,7 @@ async fn find(session: &Session, wanted: &Wanted) -> Result<Found, StoreError> {
     wanted.find(&session.client, &session.statements).await
 }
 
-/// Begins a transaction, takes the lock and reads what the batch can touch: one round trip. Each
-/// statement sees what was committed before it began, so that what is read behind the lock is all
-/// there is.
-async fn begin(session: &Session, wanted: &Wanted) -> Result<(Head, Found), StoreError> {
-    let lock = format!("BEGIN; SELECT {LOCK}");
-    let found = wanted.find_behind(&session.client, &session.statements, &lock);
-    let mut found = found.await?;
-    let head = found.head.take();
-    let head = head.ok_or_else(|| StoreError::Database("the log has no head".into()))?;
-    Ok((head, found))
-}
-
 fn decide_all(desk: &mut Desk<'_>, batch: &[Work]) -> Result<Vec<Done>, StoreError> {
-    desk.fetch_patients()?;
     batch
         .iter()
         .map(|work| {
@@ -249,7 +266,7 @@ fn decide_all(desk: &mut Desk<'_>, batch: &[Work]) -> Result<Vec<Done>, StoreErr
 
 /// What those who listen are told: the last entry, whether something may wait now, whether a
 /// person has asked for something, and who says so.
-fn told(node: &str, head: &Head, batch: &[Work]) -> String {
+fn told(node: &str, entry: i64, batch: &[Work]) -> String {
     let kinds = || {
         batch.iter().filter_map(|work| match work {
             Work::Action(action) => Some(&action.kind),
@@ -259,8 +276,7 @@ fn told(node: &str, head: &Head, batch: &[Work]) -> String {
     let commands = kinds().any(|kind| matches!(kind, ActionKind::Outbox { .. }));
     let queued = kinds().any(|kind| !matches!(kind, ActionKind::Outbox { .. }));
     format!(
-        "{} {}{} {node}",
-        head.entry,
+        "{entry} {}{} {node}",
         if queued { 'q' } else { '-' },
         if commands { 'c' } else { '-' },
     )

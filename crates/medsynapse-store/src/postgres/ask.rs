@@ -8,8 +8,8 @@ use super::sql::shift;
 /// Narrow rows, which are all read by one statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Ask {
-    /// The last numbers that were given out.
-    Head,
+    /// The last number of the log that was given out; who asks has the log alone.
+    Entry,
     /// Of each identity the message itself, else any message under its Message Control ID.
     Known,
     /// What stays of cancelled orders.
@@ -24,7 +24,7 @@ pub(super) enum Ask {
 
 /// All of them, in the order of their bits.
 const ASKS: [Ask; 6] = [
-    Ask::Head,
+    Ask::Entry,
     Ask::Known,
     Ask::Cancelled,
     Ask::Versions,
@@ -56,7 +56,7 @@ impl Ask {
     /// How many parameters it has.
     const fn parameters(self) -> usize {
         match self {
-            Self::Head => 0,
+            Self::Entry => 0,
             Self::Known => 4,
             Self::Patients => 2,
             Self::Cancelled | Self::Versions | Self::Actions => 1,
@@ -65,13 +65,9 @@ impl Ask {
 
     fn text(self) -> String {
         match self {
-            Self::Head => self.arm(
-                &[
-                    (NUMBER, "last_entry"),
-                    (NUMBER + 1, "last_order"),
-                    (NUMBER + 2, "last_change"),
-                ],
-                "log_head",
+            Self::Entry => self.arm(
+                &[(NUMBER, "last_value - CASE WHEN is_called THEN 0 ELSE 1 END")],
+                "log_entries",
             ),
             Self::Known => self.arm(
                 &[

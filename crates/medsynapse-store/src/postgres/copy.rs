@@ -129,9 +129,9 @@ pub fn copy_to_postgres(
         migrate::migrate(&mut client).await?;
         client.batch_execute("SET statement_timeout = 0").await?;
         let head = client
-            .query_one("SELECT last_entry FROM log_head", &[])
+            .query_one("SELECT is_called FROM log_entries", &[])
             .await?;
-        if get::<i64>(&head, 0)? != 0 {
+        if get::<bool>(&head, 0)? {
             return Err(StoreError::Settings(
                 "the target has been copied to before, or a server has used it; name an empty \
                  database"
@@ -152,11 +152,11 @@ pub fn copy_to_postgres(
             // From here on it is a database.
             client
                 .batch_execute(
-                    "UPDATE log_head SET last_entry = greatest(1, \
-                 (SELECT max(id) FROM messages), (SELECT max(id) FROM actions), \
-                 (SELECT max(id) FROM deliveries)), \
-                 last_order = coalesce((SELECT max(id) FROM orders), 0), \
-                 last_change = coalesce((SELECT max(id) FROM changes), 0); ANALYZE",
+                    "SELECT setval('log_entries', greatest(1, \
+                     (SELECT max(id) FROM messages), (SELECT max(id) FROM actions), \
+                     (SELECT max(id) FROM deliveries))), \
+                     setval('orders_ids', greatest(1, (SELECT max(id) FROM orders))), \
+                     setval('changes_ids', greatest(1, (SELECT max(id) FROM changes))); ANALYZE",
                 )
                 .await?;
             Ok(copied)

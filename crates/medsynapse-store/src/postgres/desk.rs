@@ -12,8 +12,8 @@ use medsynapse::{AccessionNumber, Attribute, PatientId, Report};
 use super::filter::without_nul;
 use super::wanted::{Found, FoundAction, Identity, Wanted};
 use super::written::{
-    ActionOut, AnswerOut, CancelledOut, ChangeOut, DeliveryOut, Head, MessageOut, OutboxFull,
-    ReportOut, Written,
+    ActionOut, AnswerOut, CancelledOut, ChangeOut, DeliveryOut, MessageOut, OutboxFull, ReportOut,
+    Written,
 };
 use crate::action::ActionOutcome;
 use crate::decide::{
@@ -25,6 +25,9 @@ use crate::outbox::OutboxState;
 use crate::query::Direction;
 use crate::record::{Note, OrderRecord, ReportRecord};
 use crate::work::{Delivery, DeliveryOutcome};
+
+/// From here on orders are numbered that are new: they get their numbers as they are written.
+pub(super) const NEW_ORDER: i64 = 1 << 62;
 
 /// What is known of a Message Control ID of a sender.
 #[derive(Default)]
@@ -40,7 +43,10 @@ pub(super) type Fetch<'f> = &'f dyn Fn(&Wanted) -> Result<Found, StoreError>;
 /// The rows of one transaction.
 pub(super) struct Desk<'f> {
     fetch: Fetch<'f>,
-    pub(super) head: Head,
+    /// The last number of the log that was given out.
+    pub(super) entry: i64,
+    /// How many new orders there are.
+    new_orders: i64,
     sent: HashMap<[String; 3], Sent>,
     pub(super) orders: HashMap<String, Option<OrderRecord>>,
     /// The patients all of whose orders are here.
@@ -78,10 +84,11 @@ fn copy(row: &ProcedureRow) -> ProcedureRow {
 }
 
 impl<'f> Desk<'f> {
-    pub(super) fn new(head: Head, fetch: Fetch<'f>) -> Self {
+    pub(super) fn new(entry: i64, fetch: Fetch<'f>) -> Self {
         Self {
             fetch,
-            head,
+            entry,
+            new_orders: 0,
             sent: HashMap::new(),
             orders: HashMap::new(),
             whole: HashSet::new(),
@@ -99,6 +106,7 @@ impl<'f> Desk<'f> {
 
     /// Puts what was fetched on the desk. What is there already is newer.
     pub(super) fn put(&mut self, wanted: &Wanted, found: Found) {
+        let mut unknown = wanted.patients.clone();
         for (identity, first) in wanted.known.iter().zip(found.known) {
             let sent = self.sent.entry(identity.key()).or_default();
             sent.any |= first.is_some();
@@ -107,6 +115,12 @@ impl<'f> Desk<'f> {
         }
         for record in found.orders {
             let name = record.order.accession_number.as_str().to_owned();
+            // The patients of orders that were asked for came with them.
+            if wanted.orders.contains(&name)
+                && let Some(id) = record.order.attributes.get(Attribute::PatientId)
+            {
+                unknown.insert(id.to_owned());
+            }
             self.orders.entry(name).or_insert(Some(record));
         }
         let nothing = |keys: &BTreeSet<String>| keys.iter().cloned().collect::<Vec<_>>();
@@ -136,7 +150,7 @@ impl<'f> Desk<'f> {
         for (key, row) in found.patients {
             self.patients.entry(key).or_insert(Some(row));
         }
-        for key in nothing(&wanted.patients) {
+        for key in unknown {
             self.patients.entry(key).or_insert(None);
         }
         for (key, action) in found.actions {
@@ -159,19 +173,6 @@ impl<'f> Desk<'f> {
             self.procedures.entry(key).or_insert(None);
         }
         self.lanes.extend(found.lanes);
-    }
-
-    /// Fetches what changes of the orders on the desk want besides: their patients.
-    pub(super) fn fetch_patients(&mut self) -> Result<(), StoreError> {
-        let ids = self.orders.values().flatten().filter_map(|record| {
-            let id = record.order.attributes.get(Attribute::PatientId)?;
-            (!self.patients.contains_key(id)).then(|| id.to_owned())
-        });
-        let patients: BTreeSet<String> = ids.collect();
-        if patients.is_empty() {
-            return Ok(());
-        }
-        self.fetch(|wanted| wanted.patients = patients)
     }
 
     /// Whether a delivery is told by the server that has the lane.
@@ -206,8 +207,8 @@ impl<'f> Desk<'f> {
 
 impl Rows for Desk<'_> {
     fn take_id(&mut self) -> i64 {
-        self.head.entry += 1;
-        self.head.entry
+        self.entry += 1;
+        self.entry
     }
 
     fn known(&mut self, sender: &Sender<'_>) -> Result<Known, StoreError> {
@@ -347,8 +348,8 @@ impl Rows for Desk<'_> {
     fn put_order(&mut self, record: &OrderRecord) -> Result<(), StoreError> {
         let mut record = record.clone();
         if record.id == 0 {
-            self.head.order += 1;
-            record.id = self.head.order;
+            record.id = NEW_ORDER + self.new_orders;
+            self.new_orders += 1;
         }
         let name = record.order.accession_number.as_str().to_owned();
         self.written.orders.insert(name.clone());
@@ -478,9 +479,7 @@ impl Rows for Desk<'_> {
     }
 
     fn put_change(&mut self, row: &ChangeRow<'_>, entry: Entry) -> Result<(), StoreError> {
-        self.head.change += 1;
         self.written.changes.push(ChangeOut {
-            id: self.head.change,
             entry_id: entry.id,
             at: entry.at.timestamp_micros(),
             patient_id: text(row.patient_id),

@@ -22,7 +22,7 @@ const ENTRIES: &str = "SELECT * FROM (\
     ORDER BY id LIMIT $2";
 
 /// What happened after an event, in order. One statement: what it sees was committed when it
-/// began, and entries are numbered in the order of commits, so that none is skipped.
+/// began, and entries become visible in the order of their numbers, so that none is skipped.
 pub(super) async fn after(
     client: &impl GenericClient,
     id: i64,
@@ -65,9 +65,14 @@ pub(super) async fn after(
 
 /// The id of the last event.
 pub(super) async fn last(client: &impl GenericClient) -> Result<i64, StoreError> {
-    let found = rows(client, "SELECT last_entry FROM log_head", &[]).await?;
-    let entry = found.first().map_or(Ok(0), |row| get::<i64>(row, 0))?;
-    Ok(last_of(entry))
+    // What can be seen: a number that was given out may be on its way still.
+    let sql = "SELECT greatest((SELECT max(id) FROM messages), (SELECT max(id) FROM actions), \
+        (SELECT max(id) FROM deliveries))";
+    let found = rows(client, sql, &[]).await?;
+    let entry = found
+        .first()
+        .map_or(Ok(None), |row| get::<Option<i64>>(row, 0))?;
+    Ok(last_of(entry.unwrap_or(0)))
 }
 
 /// The last id that an entry can have: what comes next has a larger one.

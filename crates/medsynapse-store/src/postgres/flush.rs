@@ -1,13 +1,16 @@
-//! What a desk has written, as one statement: rows of a sort are columns of arrays in it.
+//! What a desk has written, as one statement: rows of a sort are columns of arrays in it. Behind it
+//! comes what is done in turn.
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::task::Poll;
 
+use futures_util::future::join_all;
 use medsynapse::{Attribute, ReportStatus};
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
-use super::desk::Desk;
+use super::desk::{Desk, NEW_ORDER};
 use super::error::{failed, plain};
 use super::filter::without_nul;
 use super::put::Put;
@@ -41,7 +44,16 @@ pub(super) enum Ended {
     Unknown(String),
 }
 
-/// Sends everything and the commit behind it, in one round trip, and waits for both answers.
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Turn {
+    /// A turn that was taken before.
+    Taken(i64),
+    /// The log is this server's alone: its turn comes with what it writes, behind this number.
+    Alone(i64),
+}
+
+/// Sends everything and the commit behind it, in one round trip, and waits for every answer.
 ///
 /// A statement that PostgreSQL refuses ends the transaction, and the commit behind it commits
 /// nothing. So the outcome is known from the answers, and only a connection that breaks off
@@ -50,40 +62,67 @@ pub(super) async fn flush(
     client: &Client,
     statements: &Statements,
     desk: &Desk<'_>,
+    turn: Turn,
     told: &str,
 ) -> Ended {
     let steps = steps(desk);
     let puts = steps.iter().fold(0, |bits, step| bits | step.put.bit());
-    let statement = match statements.ready(client, &[Shape::Puts(puts)]).await {
-        Ok(ready) => ready.into_iter().next(),
+    let (turn, entries) = match turn {
+        Turn::Taken(turn) => (Some(turn), None),
+        Turn::Alone(first) => (None, Some(desk.entry - first)),
+    };
+    let counts = || desk.written.counts.iter();
+    let ways: Vec<&str> = counts().map(|((way, _), _)| *way).collect();
+    let codes: Vec<&String> = counts().map(|((_, code), _)| code).collect();
+    let numbers_of: Vec<i64> = counts().map(|(_, count)| *count).collect();
+    let mut sent: Vec<(Shape, Vec<&(dyn ToSql + Sync)>)> = Vec::with_capacity(3);
+    if let Some(entries) = &entries {
+        sent.push((Shape::Turn, vec![entries]));
+    }
+    if puts != 0 {
+        let columns = steps.iter().flat_map(|step| &step.columns);
+        sent.push((
+            Shape::Puts(puts),
+            columns.map(|column| &**column as _).collect(),
+        ));
+    }
+    sent.push((Shape::Close, vec![&turn, &told, &ways, &codes, &numbers_of]));
+    let shapes: Vec<Shape> = sent.iter().map(|(shape, _)| *shape).collect();
+    let ready = match statements.ready(client, &shapes).await {
+        Ok(ready) => ready,
         Err(error) => return abandon(client, error).await,
     };
-    let Some(statement) = statement else {
-        return abandon(
-            client,
-            StoreError::Database("a statement is missing".into()),
-        )
-        .await;
-    };
-    let columns = steps.iter().flat_map(|step| &step.columns);
-    let mut values: Vec<&(dyn ToSql + Sync)> = columns.map(|column| &**column as _).collect();
-    values.push(&told);
-    let mut written = pin!(client.execute(&statement, &values));
-    // Polled once it has been sent; or could not be, and then there must be no commit behind it.
-    let (written, committed) = match futures_util::poll!(&mut written) {
-        Poll::Ready(Err(error)) => return abandon(client, failed(&error)).await,
-        Poll::Ready(Ok(_)) => (Ok(()), client.batch_execute("COMMIT").await),
+    let unsent = Cell::new(None);
+    let sending = sent
+        .iter()
+        .zip(&ready)
+        .map(async |((_, values), statement)| {
+            let done = client.execute(statement, values).await;
+            if let Err(error) = &done {
+                unsent.set(Some(failed(error)));
+            }
+            done
+        });
+    let mut written = pin!(join_all(sending));
+    // Polled once, each of them has been sent, in order; or could not be, and then there must be
+    // no commit behind the others.
+    let first = futures_util::poll!(&mut written);
+    if let Some(error) = unsent.take() {
+        return abandon(client, error).await;
+    }
+    let commit = client.batch_execute("COMMIT");
+    let (written, committed) = match first {
+        Poll::Ready(written) => (written, commit.await),
         Poll::Pending => {
             // The commit goes out at once, before the first answer is waited for.
-            let commit = client.batch_execute("COMMIT");
             let (committed, written) = futures_util::join!(commit, written);
-            (written.map(drop), committed)
+            (written, committed)
         }
     };
-    match (written, committed) {
-        (Ok(()), Ok(())) => Ended::Committed,
-        (Err(error), _) if error.as_db_error().is_some() => Ended::RolledBack(failed(&error)),
-        (Err(error), _) | (Ok(()), Err(error)) => Ended::Unknown(plain(&error)),
+    match (written.into_iter().find_map(Result::err), committed) {
+        (None, Ok(())) => Ended::Committed,
+        (Some(error), _) if error.as_db_error().is_some() => Ended::RolledBack(failed(&error)),
+        (Some(error), _) | (None, Err(error)) => Ended::Unknown(plain(&error)),
     }
 }
 
@@ -104,15 +143,6 @@ fn steps<'a>(desk: &'a Desk<'_>) -> Vec<Step<'a>> {
     let mut add = |put, columns: Vec<Column<'a>>| steps.push(Step { put, columns });
     if !written.messages.is_empty() {
         add(Put::Messages, messages(desk));
-        let counts = || written.counts.iter();
-        add(
-            Put::Counts,
-            vec![
-                Box::new(counts().map(|((way, _), _)| *way).collect::<Vec<_>>()),
-                Box::new(counts().map(|((_, code), _)| code).collect::<Vec<_>>()),
-                Box::new(counts().map(|(_, count)| *count).collect::<Vec<_>>()),
-            ],
-        );
     }
     if !written.resent.is_empty() {
         let ids: Vec<i64> = written.resent.keys().copied().collect();
@@ -137,7 +167,10 @@ fn steps<'a>(desk: &'a Desk<'_>) -> Vec<Step<'a>> {
         .map(|name| (name, desk.orders.get(name).and_then(Option::as_ref)))
         .partition(|(_, record)| record.is_some());
     if !kept.is_empty() {
-        let records: Vec<&OrderRecord> = kept.iter().filter_map(|(_, record)| *record).collect();
+        let mut records: Vec<&OrderRecord> =
+            kept.iter().filter_map(|(_, record)| *record).collect();
+        // By name; new ones as they came.
+        records.sort_by_key(|record| record.id.max(NEW_ORDER));
         add(Put::Orders, orders(&records));
     }
     if !gone.is_empty() {
@@ -162,7 +195,6 @@ fn steps<'a>(desk: &'a Desk<'_>) -> Vec<Step<'a>> {
         add(
             Put::Changes,
             vec![
-                column(rows, |row| row.id),
                 column(rows, |row| row.entry_id),
                 column(rows, |row| row.at),
                 column(rows, |row| &row.patient_id),
@@ -196,15 +228,6 @@ fn steps<'a>(desk: &'a Desk<'_>) -> Vec<Step<'a>> {
     if !written.procedures.is_empty() {
         add(Put::Procedures, procedures(desk));
     }
-    let head = desk.head;
-    add(
-        Put::Head,
-        vec![
-            Box::new(head.entry),
-            Box::new(head.order),
-            Box::new(head.change),
-        ],
-    );
     debug_assert!(
         steps.is_sorted_by_key(|step| step.put),
         "the order of the parameters"
@@ -284,7 +307,9 @@ fn orders<'a>(records: &[&'a OrderRecord]) -> Vec<Column<'a>> {
         each(records, |record| micros(record.updated_at)),
         each(records, |record| record.created_by),
         each(records, |record| record.updated_by),
-        each(records, |record| record.id),
+        each(records, |record| {
+            (record.id < NEW_ORDER).then_some(record.id)
+        }),
     ]);
     columns
 }

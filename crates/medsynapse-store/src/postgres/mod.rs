@@ -23,6 +23,7 @@ mod rows;
 mod search;
 mod sql;
 mod statements;
+mod turn;
 mod wanted;
 mod written;
 
@@ -187,8 +188,9 @@ fn runtime() -> Result<Runtime, StoreError> {
 
 /// A store on PostgreSQL, which any number of servers have at a time.
 ///
-/// One connection writes: a batch of work is one transaction of two round trips, under a lock
-/// that makes one log of all servers. Others read, each call one snapshot. The database may go
+/// One connection writes: a batch of work is one transaction, which runs beside those of other
+/// servers and commits in its turn, so that all of them have one log. Others read, each call one
+/// snapshot. The database may go
 /// away and come back: what is asked meanwhile fails, and nothing has to be started again.
 pub struct PostgresStore {
     target: Target,
@@ -442,9 +444,10 @@ impl Store for PostgresStore {
 impl Shared for PostgresStore {
     fn probe(&self) -> Result<(), StoreError> {
         // As little as can be, but through the disk as all else.
-        let sql = "UPDATE log_head SET last_entry = last_entry RETURNING last_entry";
+        let sql = "INSERT INTO servers (node, seen_at) VALUES ($1, now()) \
+            ON CONFLICT (node) DO UPDATE SET seen_at = excluded.seen_at";
         self.ask(&self.keepers, async |client| {
-            messages::rows(client, sql, &[]).await.map(drop)
+            messages::rows(client, sql, &[&self.node]).await.map(drop)
         })
     }
 

@@ -1,8 +1,8 @@
 //! [`Put`]: what a batch writes, all of it by one statement.
 
 use super::sql::{
-    ACTIONS, CANCELLED, CHANGES, COUNTS, DELIVERIES, MESSAGES, OUTBOX_COLUMNS, PATIENTS,
-    PROCEDURES, REPORTS, insert, newest, order_columns, shift,
+    ACTIONS, CANCELLED, CHANGES, DELIVERIES, MESSAGES, OUTBOX_COLUMNS, PATIENTS, PROCEDURES,
+    REPORTS, insert, newest, order_columns, shift,
 };
 
 /// Rows of one sort. All of one statement see what was there before it, and no two of them write
@@ -10,7 +10,6 @@ use super::sql::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Put {
     Messages,
-    Counts,
     Resent,
     Answers,
     Orders,
@@ -24,13 +23,11 @@ pub(super) enum Put {
     Outbox,
     Deliveries,
     Procedures,
-    Head,
 }
 
 /// All of them, in the order of their bits.
-const PUTS: [Put; 16] = [
+const PUTS: [Put; 14] = [
     Put::Messages,
-    Put::Counts,
     Put::Resent,
     Put::Answers,
     Put::Orders,
@@ -44,7 +41,6 @@ const PUTS: [Put; 16] = [
     Put::Outbox,
     Put::Deliveries,
     Put::Procedures,
-    Put::Head,
 ];
 
 impl Put {
@@ -56,11 +52,6 @@ impl Put {
     fn text(self) -> (String, usize) {
         match self {
             Self::Messages => (insert("messages", &MESSAGES, ""), MESSAGES.len()),
-            Self::Counts => {
-                let then = " ON CONFLICT (direction, message_code) \
-                    DO UPDATE SET messages = message_counts.messages + excluded.messages";
-                (insert("message_counts", &COUNTS, then), COUNTS.len())
-            }
             Self::Resent => (
                 "UPDATE messages m SET retransmissions = retransmissions + r.times \
                  FROM unnest($1::bigint[], $2::integer[]) AS r (id, times) WHERE m.id = r.id"
@@ -76,7 +67,22 @@ impl Put {
             ),
             Self::Orders => {
                 let columns = order_columns();
-                upsert("orders", &columns, "accession_number", "updated_by")
+                let (text, width) = upsert("orders", &columns, "accession_number", "updated_by");
+                // New ones are numbered in the order in which they come.
+                let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+                let all = names.join(", ");
+                let numbered = names.iter().map(|name| match *name {
+                    "id" => "coalesce(id, nextval('orders_ids'))",
+                    name => name,
+                });
+                let numbered = numbered.collect::<Vec<_>>().join(", ");
+                let select = format!("SELECT {numbered} FROM (SELECT * FROM unnest(");
+                let text = text.replacen("SELECT * FROM unnest(", &select, 1).replacen(
+                    " ON CONFLICT",
+                    &format!(" AS o ({all})) AS o ON CONFLICT"),
+                    1,
+                );
+                (text, width)
             }
             Self::DroppedOrders => (
                 "DELETE FROM orders WHERE accession_number = ANY ($1::text[])".into(),
@@ -97,7 +103,11 @@ impl Put {
             ),
             Self::Reports => (insert("reports", &REPORTS, ""), REPORTS.len()),
             Self::Patients => upsert("patients", &PATIENTS, "patient_id", "updated_by"),
-            Self::Changes => (insert("changes", &CHANGES, ""), CHANGES.len()),
+            Self::Changes => {
+                // They get their numbers as they are written.
+                let columns = CHANGES.get(1..).unwrap_or_default();
+                (insert("changes", columns, ""), columns.len())
+            }
             Self::Actions => (insert("actions", &ACTIONS, ""), ACTIONS.len()),
             Self::Outbox => {
                 let then = " ON CONFLICT (message_id) DO UPDATE SET state = excluded.state, \
@@ -116,12 +126,6 @@ impl Put {
                 "sop_instance_uid",
                 "updated_by",
             ),
-            Self::Head => (
-                "UPDATE log_head SET last_entry = $1::bigint, last_order = $2::bigint, \
-                 last_change = $3::bigint WHERE last_entry <= $1::bigint"
-                    .into(),
-                3,
-            ),
         }
     }
 }
@@ -131,8 +135,7 @@ fn upsert(table: &str, columns: &[(&str, &str)], key: &str, version: &str) -> (S
     (insert(table, columns, &then), columns.len())
 }
 
-/// The statement that writes what the bits say, in their order, and tells those who listen: its
-/// last parameter is what they are told.
+/// The statement that writes what the bits say, in their order.
 pub(super) fn text(puts: u32) -> String {
     let (mut arms, mut parameters) = (Vec::new(), 0);
     for put in PUTS.into_iter().filter(|put| puts & put.bit() != 0) {
@@ -144,11 +147,7 @@ pub(super) fn text(puts: u32) -> String {
         ));
         parameters += width;
     }
-    format!(
-        "WITH {} SELECT pg_notify('medsynapse_' || current_schema()::regnamespace::oid, ${}::text)",
-        arms.join(", "),
-        parameters + 1
-    )
+    format!("WITH {} SELECT 1", arms.join(", "))
 }
 
 #[cfg(test)]

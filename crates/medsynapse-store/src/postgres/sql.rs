@@ -6,9 +6,24 @@ use medsynapse::Attribute;
 
 use super::rows::ORDER_TAIL;
 
-/// The key of the lock that makes one log of all servers: it is theirs who use the same tables.
+/// The lock of the log, taken by who must have it alone. It is theirs who use the same tables.
 pub(super) const LOCK: &str =
     "pg_advisory_xact_lock(1212953399, current_schema()::regnamespace::oid::int)";
+/// The same, taken by those who lock the keys of what they do besides.
+pub(super) const LOCK_SHARED: &str =
+    "pg_advisory_xact_lock_shared(1212953399, current_schema()::regnamespace::oid::int)";
+/// Locks keys, and those of the patients of orders, in one order for everybody; gives the patients.
+pub(super) const LOCK_KEYS: &str = "SELECT patient, pg_advisory_xact_lock(key) FROM \
+    (SELECT DISTINCT ON (key) key, patient FROM \
+    (SELECT hashtextextended(k, current_schema()::regnamespace::oid::bigint) AS key, \
+    NULL::text COLLATE \"C\" AS patient FROM unnest($1::text[]) AS k UNION ALL \
+    SELECT hashtextextended('P' || patient_id, current_schema()::regnamespace::oid::bigint), \
+    patient_id COLLATE \"C\" FROM orders WHERE accession_number = ANY ($2::text[])) AS keys \
+    ORDER BY key, patient NULLS LAST) AS sorted";
+/// Takes a turn; see the function in the migrations.
+pub(super) const TURN: &str = "SELECT turn, last_entry FROM log_turn($1)";
+/// Ends a turn.
+pub(super) const CLOSE: &str = "SELECT log_close($1, $2, $3, $4, $5)";
 /// The same as a lock of the session, for migrations.
 pub(super) const MIGRATION_LOCK: &str = "1212953400, current_schema()::regnamespace::oid::int";
 

@@ -11,8 +11,9 @@ use tokio_postgres::{Client, Row, Statement};
 use super::ask::{Ask, BYTES, LIST, NUMBER, TEXT, TRUTH, Table};
 use super::filter::without_nul;
 use super::rows::{damaged, get, order, procedure, report};
+use super::sql::{LOCK, LOCK_SHARED};
 use super::statements::{Shape, Statements};
-use super::written::{Head, OutboxFull};
+use super::written::OutboxFull;
 use crate::action::{ActionKind, ActionOutcome, OrderStep};
 use crate::decide::{PatientRow, ProcedureRow, Sender};
 use crate::error::StoreError;
@@ -21,7 +22,7 @@ use crate::record::{OrderRecord, ReportRecord};
 use crate::work::Work;
 
 /// What a message is known by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
     control_id: String,
     application: String,
@@ -79,8 +80,8 @@ pub(super) type First = (i64, AckCode, String);
 /// Rows.
 #[derive(Default)]
 pub(super) struct Found {
-    /// The last numbers that were given out, where they were asked for.
-    pub(super) head: Option<Head>,
+    /// The last number of the log, where it was asked for.
+    pub(super) entry: Option<i64>,
     /// For each identity whether it is the same message, and the first one.
     pub(super) known: Vec<Option<(bool, First)>>,
     pub(super) orders: Vec<OrderRecord>,
@@ -197,25 +198,73 @@ impl Wanted {
         self.found(client, &asked, &ready).await
     }
 
-    /// Runs `open` and asks behind it, in the same round trip; with the numbers that were given
-    /// out last.
-    pub(super) async fn find_behind(
+    /// Takes the lock of the log, alone, and asks behind it, in the same round trip; with the
+    /// last number of the log.
+    pub(super) async fn find_alone(
         &self,
         client: &Client,
         statements: &Statements,
-        open: &str,
     ) -> Result<Found, StoreError> {
         let values = self.values();
         let asked = values.asked(self, true);
         let shapes: Vec<Shape> = asked.iter().map(|(shape, _)| *shape).collect();
         let ready = statements.ready(client, &shapes).await?;
+        let open = format!("BEGIN; SELECT {LOCK}");
         let (opened, found) = futures_util::join!(
-            client.batch_execute(open),
+            client.batch_execute(&open),
             self.found(client, &asked, &ready)
         );
         // The first error is the cause of the others.
         opened?;
         found
+    }
+
+    /// Takes the lock of the log beside others and those of all keys, and asks behind them, in the
+    /// same round trip. Gives the patients of orders whose keys were locked besides.
+    pub(super) async fn find_beside(
+        &self,
+        client: &Client,
+        statements: &Statements,
+    ) -> Result<(BTreeSet<String>, Found), StoreError> {
+        let values = self.values();
+        let asked = values.asked(self, false);
+        let mut shapes: Vec<Shape> = asked.iter().map(|(shape, _)| *shape).collect();
+        shapes.push(Shape::Keys);
+        let ready = statements.ready(client, &shapes).await?;
+        let Some((lock_keys, ready)) = ready.split_last() else {
+            return Err(StoreError::Database("a statement is missing".into()));
+        };
+        let open = format!("BEGIN; SELECT {LOCK_SHARED}");
+        let keys = self.keys();
+        let bound: [&(dyn ToSql + Sync); 2] = [&keys, &values.orders];
+        let (opened, locked, found) = futures_util::join!(
+            client.batch_execute(&open),
+            client.query(lock_keys, &bound),
+            self.found(client, &asked, ready)
+        );
+        opened?;
+        let mut patients = BTreeSet::new();
+        for row in &locked? {
+            patients.extend(get::<Option<String>>(row, 0)?);
+        }
+        Ok((patients, found?))
+    }
+
+    /// What nobody else may work on at the same time.
+    fn keys(&self) -> Vec<String> {
+        let known = self.known.iter();
+        let known = known.map(|id| {
+            let Identity {
+                control_id,
+                application,
+                facility,
+                ..
+            } = id;
+            format!("M{control_id}\r{application}\r{facility}")
+        });
+        let orders = self.orders.iter().map(|name| format!("O{name}"));
+        let patients = self.patients.iter().map(|id| format!("P{id}"));
+        known.chain(orders).chain(patients).collect()
     }
 
     async fn found(
@@ -239,7 +288,7 @@ impl Wanted {
                 match shape {
                     Shape::Asks(_) => found.take(row)?,
                     Shape::Table(table) => found.take_from(table, row)?,
-                    Shape::Puts(_) => {}
+                    Shape::Puts(_) | Shape::Keys | Shape::Turn | Shape::Close => {}
                 }
             }
         }
@@ -287,10 +336,10 @@ struct Values<'a> {
 }
 
 impl Values<'_> {
-    fn asked(&self, wanted: &Wanted, head: bool) -> Vec<Asked<'_>> {
+    fn asked(&self, wanted: &Wanted, entry: bool) -> Vec<Asked<'_>> {
         let (mut asks, mut bound) = (0, Vec::<&(dyn ToSql + Sync)>::new());
-        if head {
-            asks |= Ask::Head.bit();
+        if entry {
+            asks |= Ask::Entry.bit();
         }
         if !wanted.known.is_empty() {
             asks |= Ask::Known.bit();
@@ -349,13 +398,7 @@ impl Found {
     fn take(&mut self, row: &Row) -> Result<(), StoreError> {
         let text = |index: usize| get::<&str>(row, TEXT + index);
         match Ask::from_bit(get(row, 0)?) {
-            Some(Ask::Head) => {
-                self.head = Some(Head {
-                    entry: get(row, NUMBER)?,
-                    order: get(row, NUMBER + 1)?,
-                    change: get(row, NUMBER + 2)?,
-                });
-            }
+            Some(Ask::Entry) => self.entry = Some(get(row, NUMBER)?),
             Some(Ask::Known) => {
                 let place = usize::try_from(get::<i64>(row, NUMBER)? - 1).unwrap_or(usize::MAX);
                 let id = get(row, NUMBER + 1)?;

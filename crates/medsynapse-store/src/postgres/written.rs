@@ -7,14 +7,6 @@ use medsynapse::Report;
 use crate::outbox::OutboxState;
 use crate::query::Direction;
 
-/// The last numbers that were given out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) entry: i64,
-    pub(super) order: i64,
-    pub(super) change: i64,
-}
-
 /// A message as it is written.
 pub(super) struct MessageOut {
     pub(super) id: i64,
@@ -74,7 +66,6 @@ pub(super) struct ReportOut {
 
 /// What changed, as it is written.
 pub(super) struct ChangeOut {
-    pub(super) id: i64,
     pub(super) entry_id: i64,
     pub(super) at: i64,
     pub(super) patient_id: String,

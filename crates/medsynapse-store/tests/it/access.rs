@@ -357,7 +357,7 @@ fn copied_from(directory: &std::path::Path, keys: Option<&Keys>) {
         "DROP TRIGGER trail_is_append_only ON trail",
         "DELETE FROM trail WHERE n > 777",
         "UPDATE trail_head SET n = 0, link = '', seal = ''",
-        "UPDATE log_head SET last_entry = 0",
+        "ALTER SEQUENCE log_entries RESTART",
     ] {
         cluster.run(&options.url, sql).unwrap();
     }

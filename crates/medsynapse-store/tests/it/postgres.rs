@@ -325,7 +325,7 @@ fn a_copy_goes_on_where_it_was_and_is_the_same() {
         "DELETE FROM changes WHERE id > 20",
         "DELETE FROM orders",
         "DELETE FROM message_counts",
-        "UPDATE log_head SET last_entry = 0",
+        "ALTER SEQUENCE log_entries RESTART",
     ] {
         cluster.run(&options.url, sql).unwrap();
     }

@@ -38,7 +38,7 @@ const ADDITIVE: &str = "DO $$ DECLARE t RECORD; BEGIN \
 
 /// The tables that servers use all the time; each step is about one of them, as it has to be.
 const BUSY: [&str; 10] = [
-    "log_head",
+    "servers",
     "messages",
     "message_counts",
     "orders",
