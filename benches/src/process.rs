@@ -41,12 +41,12 @@ pub fn cpu(id: u32) -> Result<Duration> {
     Ok(Duration::from_millis(ticks * 1_000 / TICKS))
 }
 
-/// Processor time so far of a process and of all below it that are there now.
+/// Processor time so far of a process and of each below it.
 ///
 /// # Errors
 ///
 /// Processes cannot be listed.
-pub fn cpu_below(id: u32) -> Result<Duration> {
+pub fn cpu_below(id: u32) -> Result<HashMap<u32, Duration>> {
     let mut parents = HashMap::new();
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();
@@ -67,7 +67,17 @@ pub fn cpu_below(id: u32) -> Result<Duration> {
         line.take(64).any(|ancestor| ancestor == id)
     };
     let below = parents.keys().filter(|child| is_below(**child));
-    Ok(below.filter_map(|child| cpu(*child).ok()).sum())
+    let used = below.filter_map(|child| Some((*child, cpu(*child).ok()?)));
+    Ok(used.collect())
+}
+
+/// Processor time between two looks, of processes that were there at the second.
+pub fn cpu_between(before: &HashMap<u32, Duration>, after: &HashMap<u32, Duration>) -> Duration {
+    let since = after.iter().map(|(id, used)| {
+        let before = before.get(id).copied().unwrap_or_default();
+        used.saturating_sub(before)
+    });
+    since.sum()
 }
 
 /// Resident memory of a process in bytes.

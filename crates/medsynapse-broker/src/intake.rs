@@ -198,52 +198,76 @@ struct Writer<F> {
     meters: Meters,
 }
 
+/// Who waits for a batch.
+#[derive(Default)]
+struct Waiting {
+    answers: Vec<(oneshot::Sender<Outcome>, OwnedSemaphorePermit)>,
+    /// How large the batch is.
+    bytes: usize,
+}
+
+impl Waiting {
+    /// Puts `entry` into the batch, and behind it what is in the queue, as far as there is room.
+    fn fill(
+        &mut self,
+        works: &mut Vec<Work>,
+        queue: &mut mpsc::Receiver<Entry>,
+        meters: &Meters,
+        mut entry: Option<Entry>,
+    ) {
+        let now = Instant::now();
+        loop {
+            match entry.take() {
+                None => {}
+                Some(Entry::Close) => queue.close(),
+                Some(Entry::Job(job)) => {
+                    if let Work::Message(received) = &job.work {
+                        meters.received(received.transport);
+                    }
+                    meters.waited(now.saturating_duration_since(job.queued));
+                    self.bytes += job.work.size();
+                    self.answers.push((job.answer, job.room));
+                    works.push(job.work);
+                }
+            }
+            if works.len() >= BATCH_MESSAGES_MAX || self.bytes >= BATCH_BYTES_MAX {
+                return;
+            }
+            entry = queue.try_recv().ok();
+            if entry.is_none() {
+                return;
+            }
+        }
+    }
+}
+
 impl<F: FnMut(&Work, &Done)> Writer<F> {
     fn run(&mut self) {
         while let Some(entry) = self.queue.blocking_recv() {
-            let mut batch = Vec::new();
-            let mut bytes = 0;
-            let mut next = Some(entry);
-            while let Some(entry) = next.take() {
-                match entry {
-                    Entry::Close => self.queue.close(),
-                    Entry::Job(job) => {
-                        bytes += job.work.size();
-                        batch.push(job);
-                    }
-                }
-                if batch.len() < BATCH_MESSAGES_MAX && bytes < BATCH_BYTES_MAX {
-                    next = self.queue.try_recv().ok();
-                }
+            if let Entry::Job(job) = &entry {
+                self.in_hand.begin(job.queued);
             }
-            self.commit(batch);
+            self.commit(entry);
+            self.in_hand.end();
         }
     }
 
-    fn commit(&mut self, batch: Vec<Job>) {
-        if batch.is_empty() {
+    fn commit(&mut self, entry: Entry) {
+        let start = Instant::now();
+        let (mut works, mut waiting) = (Vec::new(), Waiting::default());
+        let (queue, meters) = (&mut self.queue, &self.meters);
+        waiting.fill(&mut works, queue, meters, Some(entry));
+        if works.is_empty() {
             return;
         }
-        let mut waiting = Vec::with_capacity(batch.len());
-        let mut works = Vec::with_capacity(batch.len());
-        let start = Instant::now();
-        if let Some(oldest) = batch.first() {
-            self.in_hand.begin(oldest.queued);
-        }
-        for job in batch {
-            if let Work::Message(received) = &job.work {
-                self.meters.received(received.transport);
-            }
-            self.meters
-                .waited(start.saturating_duration_since(job.queued));
-            works.push(job.work);
-            waiting.push((job.answer, job.room));
-        }
-        let outcomes = self.store.apply(&works);
+        // What comes before the store has begun goes along.
+        let outcomes = self.store.apply_with(&mut works, &mut |works| {
+            waiting.fill(works, queue, meters, None);
+        });
         self.meters.committed(works.len(), start.elapsed());
         self.storing
             .store(outcomes.iter().any(Result::is_ok), Ordering::Relaxed);
-        for ((work, (answer, room)), outcome) in works.iter().zip(waiting).zip(outcomes) {
+        for ((work, (answer, room)), outcome) in works.iter().zip(waiting.answers).zip(outcomes) {
             self.meters.settled(work, &outcome);
             match &outcome {
                 Ok(done) => (self.done)(work, done),
@@ -256,6 +280,5 @@ impl<F: FnMut(&Work, &Done)> Writer<F> {
             let _ = answer.send(outcome);
             drop(room);
         }
-        self.in_hand.end();
     }
 }

@@ -77,6 +77,17 @@ pub trait Store: Send + Sync + 'static {
     /// `Err` left no trace.
     fn apply(&self, batch: &[Work]) -> Vec<Result<Done, StoreError>>;
 
+    /// As [`apply`](Self::apply); a store that has to wait before it can begin asks for `more`,
+    /// which may put further work behind what is there.
+    fn apply_with(
+        &self,
+        batch: &mut Vec<Work>,
+        more: &mut dyn FnMut(&mut Vec<Work>),
+    ) -> Vec<Result<Done, StoreError>> {
+        let _ = more;
+        self.apply(batch)
+    }
+
     /// The messages that a query names, with their count.
     fn messages(&self, query: &MessageQuery) -> Result<Page<MessageSummary>, StoreError>;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use medsynapse_benches::count;
-use medsynapse_benches::process::cpu_below;
+use medsynapse_benches::process::{cpu_below, cpu_between};
 use medsynapse_broker::{Broker, BrokerConfig, Origin, SystemClock};
 use medsynapse_store::{PostgresOptions, PostgresStore, Transport};
 use tokio::task::JoinSet;
@@ -103,7 +103,7 @@ pub(crate) async fn run(url: &str, brokers: usize, senders: usize, life: Duratio
     let mut set = send(&brokers, senders, &stop);
     tokio::time::sleep(life).await;
     stop.store(true, Ordering::Relaxed);
-    let used = cpu_below(std::process::id())?.saturating_sub(used);
+    let used = cpu_between(&used, &cpu_below(std::process::id())?);
     let mut times = Vec::new();
     while let Some(answers) = set.join_next().await {
         times.extend(answers?.into_iter().map(|(_, time)| time));

@@ -31,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two tries to connect, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
+/// From how many messages on a batch is given time to grow.
+const SEVERAL: usize = 4;
+
 /// The connection that writes.
 struct Session {
     client: Client,
@@ -46,6 +49,29 @@ pub(super) struct Writer {
     away: Option<(Instant, Duration, String)>,
     /// Names this server to those who listen.
     node: String,
+}
+
+/// Work that is applied together.
+pub(super) enum Batch<'a> {
+    Whole(&'a [Work]),
+    /// Whoever gives the second may put more into the first.
+    Growing(&'a mut Vec<Work>, &'a mut dyn FnMut(&mut Vec<Work>)),
+}
+
+impl Batch<'_> {
+    pub(super) fn works(&self) -> &[Work] {
+        match self {
+            Self::Whole(works) => works,
+            Self::Growing(works, _) => works,
+        }
+    }
+
+    /// Takes what has come meanwhile.
+    fn grow(&mut self) {
+        if let Self::Growing(works, more) = self {
+            more(works);
+        }
+    }
 }
 
 /// Why a batch was not applied.
@@ -68,8 +94,10 @@ impl Writer {
         }
     }
 
-    pub(super) fn apply(&mut self, batch: &[Work]) -> Vec<Result<Done, StoreError>> {
-        match self.commit(batch) {
+    pub(super) fn apply(&mut self, batch: &mut Batch<'_>) -> Vec<Result<Done, StoreError>> {
+        let outcome = self.commit(batch);
+        let batch = batch.works();
+        match outcome {
             Ok(done) => done.into_iter().map(Ok).collect(),
             // One piece of work must not take the others down: each gets a transaction of its
             // own.
@@ -83,16 +111,16 @@ impl Writer {
     }
 
     fn apply_alone(&mut self, work: &Work) -> Result<Done, StoreError> {
-        let mut done = self.commit(std::slice::from_ref(work))?;
+        let mut done = self.commit(&mut Batch::Whole(std::slice::from_ref(work)))?;
         done.pop()
             .ok_or_else(|| StoreError::Database("nothing was applied".into()))
     }
 
-    fn commit(&mut self, batch: &[Work]) -> Result<Vec<Done>, StoreError> {
-        if batch.is_empty() {
+    fn commit(&mut self, batch: &mut Batch<'_>) -> Result<Vec<Done>, StoreError> {
+        if batch.works().is_empty() {
             return Ok(Vec::new());
         }
-        let (mut way, mut lost) = (Way::of(batch), false);
+        let (mut way, mut lost) = (Way::of(batch.works()), false);
         loop {
             match self.try_commit(batch, way) {
                 Ok(done) => return Ok(done),
@@ -148,28 +176,42 @@ impl Writer {
         }
     }
 
-    fn try_commit(&mut self, batch: &[Work], way: Way) -> Result<Vec<Done>, Failure> {
+    fn try_commit(&mut self, batch: &mut Batch<'_>, way: Way) -> Result<Vec<Done>, Failure> {
         let session = self.session().map_err(Failure::Final)?;
+        let mut lock = Some(way.lock());
+        // Several that came together will come together again: those whose answers have just gone
+        // out send their next, and go along if the lock is taken first.
+        if batch.works().len() >= SEVERAL
+            && let Batch::Growing(..) = batch
+        {
+            let begun = async { Ok(session.client.batch_execute(way.lock()).await?) };
+            if let Err(error) = block::on(&self.runtime, patient(begun)) {
+                return Err(self.not_begun(session, way, error));
+            }
+            lock = None;
+            batch.grow();
+            if Way::of(batch.works()) == Way::Alone && way == Way::Beside {
+                self.rolled_back(session);
+                return Err(Failure::Entangled);
+            }
+        }
+        let batch = batch.works();
         let wanted = Wanted::by(batch);
-        let opening = open(&session.client, &session.statements, batch, &wanted, way);
+        let opening = open(
+            &session.client,
+            &session.statements,
+            batch,
+            &wanted,
+            way,
+            lock,
+        );
         let opened = match block::on(&self.runtime, patient(opening)) {
             Ok(Some(opened)) => opened,
             Ok(None) => {
                 self.rolled_back(session);
                 return Err(Failure::Entangled);
             }
-            Err(error) => {
-                let lost = session.client.is_closed();
-                // What a transaction holds beyond its end goes with the session.
-                if !lost && way == Way::Alone {
-                    self.rolled_back(session);
-                }
-                return Err(if lost {
-                    Failure::Lost(error)
-                } else {
-                    Failure::Final(error)
-                });
-            }
+            Err(error) => return Err(self.not_begun(session, way, error)),
         };
         let entangled = Cell::new(false);
         let fetch = |wanted: &Wanted| {
@@ -223,6 +265,18 @@ impl Writer {
                 Err(Failure::Final(StoreError::Unknown(reason)))
             }
         }
+    }
+
+    /// A transaction could not begin.
+    fn not_begun(&mut self, session: Session, way: Way, error: StoreError) -> Failure {
+        if session.client.is_closed() {
+            return Failure::Lost(error);
+        }
+        // What a transaction beside others may hold beyond its end goes with the session.
+        if way == Way::Alone {
+            self.rolled_back(session);
+        }
+        Failure::Final(error)
     }
 
     /// Ends a transaction in which nothing was written, and keeps the connection if it is whole.

@@ -49,7 +49,7 @@ use crate::record::{
 use crate::shared::{Heard, Shared};
 use crate::work::{Done, Work};
 pub(crate) use access::PostgresAccess;
-use apply::Writer;
+use apply::{Batch, Writer};
 use connect::{Target, reader_session};
 pub use copy::{CopiedTable, CopyOptions, copy_to_postgres};
 use listen::Board;
@@ -319,7 +319,16 @@ impl Drop for PostgresStore {
 impl Store for PostgresStore {
     fn apply(&self, batch: &[Work]) -> Vec<Result<Done, StoreError>> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.apply(batch)
+        writer.apply(&mut Batch::Whole(batch))
+    }
+
+    fn apply_with(
+        &self,
+        batch: &mut Vec<Work>,
+        more: &mut dyn FnMut(&mut Vec<Work>),
+    ) -> Vec<Result<Done, StoreError>> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.apply(&mut Batch::Growing(batch, more))
     }
 
     fn messages(&self, query: &MessageQuery) -> Result<Page<MessageSummary>, StoreError> {

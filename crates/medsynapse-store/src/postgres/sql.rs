@@ -9,9 +9,12 @@ use super::rows::ORDER_TAIL;
 /// The lock of the log, taken by who must have it alone. It is theirs who use the same tables.
 pub(super) const LOCK: &str =
     "pg_advisory_xact_lock(1212953399, current_schema()::regnamespace::oid::int)";
-/// The same, taken by those who lock the keys of what they do besides.
-pub(super) const LOCK_SHARED: &str =
-    "pg_advisory_xact_lock_shared(1212953399, current_schema()::regnamespace::oid::int)";
+/// Begins a transaction that has the log alone.
+pub(super) const LOCK_ALONE: &str = "BEGIN; \
+    SELECT pg_advisory_xact_lock(1212953399, current_schema()::regnamespace::oid::int)";
+/// Begins one beside others who lock the keys of what they do.
+pub(super) const LOCK_SHARED: &str = "BEGIN; \
+    SELECT pg_advisory_xact_lock_shared(1212953399, current_schema()::regnamespace::oid::int)";
 /// Locks keys, and those of the patients of orders, in one order for everybody; gives the patients.
 pub(super) const LOCK_KEYS: &str = "SELECT patient, pg_advisory_xact_lock(key) FROM \
     (SELECT DISTINCT ON (key) key, patient FROM \

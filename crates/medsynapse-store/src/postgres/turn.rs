@@ -12,6 +12,7 @@ use tokio_postgres::Client;
 
 use super::flush::Turn;
 use super::rows::get;
+use super::sql::{LOCK_ALONE, LOCK_SHARED};
 use super::statements::{Shape, Statements};
 use super::wanted::{Found, Wanted};
 use crate::error::StoreError;
@@ -27,6 +28,14 @@ pub(super) enum Way {
 }
 
 impl Way {
+    /// Begins a transaction, with the lock of the log.
+    pub(super) const fn lock(self) -> &'static str {
+        match self {
+            Self::Beside => LOCK_SHARED,
+            Self::Alone => LOCK_ALONE,
+        }
+    }
+
     pub(super) fn of(batch: &[Work]) -> Self {
         let names_all = |work: &Work| match work {
             Work::Message(received) => match &received.outcome {
@@ -59,7 +68,7 @@ pub(super) struct Opened {
     pub(super) turn: Turn,
 }
 
-/// Begins a transaction, takes the locks, reads what the batch can touch. Each statement sees what
+/// Begins a transaction by `lock` if it has not begun, locks keys, reads what the batch can touch. Each statement sees what
 /// was committed before it began, so that what is read behind a lock is all there is.
 ///
 /// `None` where the batch must be applied alone.
@@ -69,9 +78,10 @@ pub(super) async fn open(
     batch: &[Work],
     wanted: &Wanted,
     way: Way,
+    lock: Option<&str>,
 ) -> Result<Option<Opened>, StoreError> {
     if way == Way::Alone {
-        let found = wanted.find_alone(client, statements).await?;
+        let found = wanted.find_alone(client, statements, lock).await?;
         let entry = found.entry;
         let entry = entry.ok_or_else(|| StoreError::Database("the log has no numbers".into()))?;
         return Ok(Some(Opened {
@@ -81,7 +91,7 @@ pub(super) async fn open(
             turn: Turn::Alone(entry),
         }));
     }
-    let (patients, found) = wanted.find_beside(client, statements).await?;
+    let (patients, found) = wanted.find_beside(client, statements, lock).await?;
     if !all_locked(&found, wanted, &patients) {
         return Ok(None);
     }

@@ -11,7 +11,6 @@ use tokio_postgres::{Client, Row, Statement};
 use super::ask::{Ask, BYTES, LIST, NUMBER, TEXT, TRUTH, Table};
 use super::filter::without_nul;
 use super::rows::{damaged, get, order, procedure, report};
-use super::sql::{LOCK, LOCK_SHARED};
 use super::statements::{Shape, Statements};
 use super::written::OutboxFull;
 use crate::action::{ActionKind, ActionOutcome, OrderStep};
@@ -198,33 +197,33 @@ impl Wanted {
         self.found(client, &asked, &ready).await
     }
 
-    /// Takes the lock of the log, alone, and asks behind it, in the same round trip; with the
-    /// last number of the log.
+    /// Takes the lock of the log, if it has not been taken, and asks behind it, in the same round
+    /// trip; with the last number of the log.
     pub(super) async fn find_alone(
         &self,
         client: &Client,
         statements: &Statements,
+        lock: Option<&str>,
     ) -> Result<Found, StoreError> {
         let values = self.values();
         let asked = values.asked(self, true);
         let shapes: Vec<Shape> = asked.iter().map(|(shape, _)| *shape).collect();
         let ready = statements.ready(client, &shapes).await?;
-        let open = format!("BEGIN; SELECT {LOCK}");
-        let (opened, found) = futures_util::join!(
-            client.batch_execute(&open),
-            self.found(client, &asked, &ready)
-        );
+        let (opened, found) =
+            futures_util::join!(begin(client, lock), self.found(client, &asked, &ready));
         // The first error is the cause of the others.
         opened?;
         found
     }
 
-    /// Takes the lock of the log beside others and those of all keys, and asks behind them, in the
-    /// same round trip. Gives the patients of orders whose keys were locked besides.
+    /// Takes the lock of the log beside others, if it has not been taken, and those of all keys,
+    /// and asks behind them, in the same round trip. Gives the patients of orders whose keys were
+    /// locked besides.
     pub(super) async fn find_beside(
         &self,
         client: &Client,
         statements: &Statements,
+        lock: Option<&str>,
     ) -> Result<(BTreeSet<String>, Found), StoreError> {
         let values = self.values();
         let asked = values.asked(self, false);
@@ -234,11 +233,10 @@ impl Wanted {
         let Some((lock_keys, ready)) = ready.split_last() else {
             return Err(StoreError::Database("a statement is missing".into()));
         };
-        let open = format!("BEGIN; SELECT {LOCK_SHARED}");
         let keys = self.keys();
         let bound: [&(dyn ToSql + Sync); 2] = [&keys, &values.orders];
         let (opened, locked, found) = futures_util::join!(
-            client.batch_execute(&open),
+            begin(client, lock),
             client.query(lock_keys, &bound),
             self.found(client, &asked, ready)
         );
@@ -315,6 +313,13 @@ impl Wanted {
             outbox: self.outbox.iter().copied().collect(),
             procedures: list(&self.procedures),
         }
+    }
+}
+
+async fn begin(client: &Client, lock: Option<&str>) -> Result<(), StoreError> {
+    match lock {
+        Some(lock) => Ok(client.batch_execute(lock).await?),
+        None => Ok(()),
     }
 }
 
