@@ -1,6 +1,6 @@
 //! What a process uses, as Linux tells it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub fn cpu(id: u32) -> Result<Duration> {
 /// # Errors
 ///
 /// Processes cannot be listed.
-pub fn cpu_below(id: u32) -> Result<HashMap<u32, Duration>> {
+pub fn cpu_below(id: u32) -> Result<BTreeMap<u32, Duration>> {
     let mut parents = HashMap::new();
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();
@@ -72,7 +72,7 @@ pub fn cpu_below(id: u32) -> Result<HashMap<u32, Duration>> {
 }
 
 /// Processor time between two looks, of processes that were there at the second.
-pub fn cpu_between(before: &HashMap<u32, Duration>, after: &HashMap<u32, Duration>) -> Duration {
+pub fn cpu_between(before: &BTreeMap<u32, Duration>, after: &BTreeMap<u32, Duration>) -> Duration {
     let since = after.iter().map(|(id, used)| {
         let before = before.get(id).copied().unwrap_or_default();
         used.saturating_sub(before)

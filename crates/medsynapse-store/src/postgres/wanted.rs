@@ -297,12 +297,10 @@ impl Wanted {
         let part = |part: fn(&Identity) -> &str| self.known.iter().map(part).collect();
         let list = |keys: &BTreeSet<String>| keys.iter().cloned().collect();
         Values {
-            known: (
-                part(|identity| &identity.control_id),
-                part(|identity| &identity.application),
-                part(|identity| &identity.facility),
-                self.known.iter().map(|id| id.digest.as_slice()).collect(),
-            ),
+            control_ids: part(|identity| &identity.control_id),
+            applications: part(|identity| &identity.application),
+            facilities: part(|identity| &identity.facility),
+            digests: self.known.iter().map(|id| id.digest.as_slice()).collect(),
             orders: list(&self.orders),
             orders_of: list(&self.orders_of),
             cancelled: list(&self.cancelled),
@@ -328,7 +326,10 @@ type Asked<'a> = (Shape, Vec<&'a (dyn ToSql + Sync)>);
 
 /// Keys as they are bound.
 struct Values<'a> {
-    known: (Vec<&'a str>, Vec<&'a str>, Vec<&'a str>, Vec<&'a [u8]>),
+    control_ids: Vec<&'a str>,
+    applications: Vec<&'a str>,
+    facilities: Vec<&'a str>,
+    digests: Vec<&'a [u8]>,
     orders: Vec<String>,
     orders_of: Vec<String>,
     cancelled: Vec<String>,
@@ -348,12 +349,11 @@ impl Values<'_> {
         }
         if !wanted.known.is_empty() {
             asks |= Ask::Known.bit();
-            let (control_ids, applications, facilities, digests) = &self.known;
             bound.extend::<[&(dyn ToSql + Sync); 4]>([
-                control_ids,
-                applications,
-                facilities,
-                digests,
+                &self.control_ids,
+                &self.applications,
+                &self.facilities,
+                &self.digests,
             ]);
         }
         for (ask, keys) in [
