@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use medsynapse::{AccessionNumber, Profile, ReportFormat, StudyStatus};
 use medsynapse_broker::{Broker, BrokerConfig, ManualClock, Replayed, replay, replay_log};
 use medsynapse_store::{
@@ -33,7 +33,11 @@ impl Department {
     }
 
     fn with(store: Arc<dyn Store>, seed: u64) -> Self {
-        let clock = Arc::new(ManualClock::at(start_of_time()));
+        Self::at(start_of_time(), store, seed)
+    }
+
+    fn at(start: DateTime<Utc>, store: Arc<dyn Store>, seed: u64) -> Self {
+        let clock = Arc::new(ManualClock::at(start));
         let config = BrokerConfig {
             destinations: vec![
                 Destination::new("RIS"),
@@ -49,6 +53,17 @@ impl Department {
         Self {
             broker: Broker::start(store, config, clock.clone()).unwrap(),
             clock,
+            dice: ChaCha8Rng::seed_from_u64(seed),
+            sent: Vec::new(),
+            procedures: 0,
+        }
+    }
+
+    /// Another one at the same broker.
+    fn beside(&self, seed: u64) -> Self {
+        Self {
+            broker: Arc::clone(&self.broker),
+            clock: Arc::clone(&self.clock),
             dice: ChaCha8Rng::seed_from_u64(seed),
             sent: Vec::new(),
             procedures: 0,
@@ -255,6 +270,48 @@ async fn any_history_leads_to_what_is_kept(over: &Over) {
 async fn an_encrypted_history_leads_to_what_is_kept() {
     crate::bed::encrypted();
     histories(&Over::File, 12..18).await;
+}
+
+/// Three servers, at each of which several things happen at a time, to the same few orders and
+/// patients: their common log, one entry after the other, leads to the same.
+#[test]
+fn servers_beside_each_other_lead_to_what_is_kept() {
+    let Some(over) = Over::postgres("servers_beside_each_other_lead_to_what_is_kept") else {
+        return;
+    };
+    let place = over.place();
+    let servers: Vec<_> = (0..3_u64)
+        .map(|server| {
+            let store = place.open();
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread();
+                let runtime = { runtime }.enable_all().build().unwrap();
+                runtime.block_on(async {
+                    // What they send has ids of its own.
+                    let start = start_of_time() + TimeDelta::days(server.cast_signed());
+                    let first = Department::at(start, store, 100 + server);
+                    let mut all = tokio::task::JoinSet::new();
+                    for n in 0..5 {
+                        let mut department = first.beside(200 + 10 * server + n);
+                        all.spawn(async move {
+                            for _ in 0..200 {
+                                department.step().await;
+                            }
+                        });
+                    }
+                    while let Some(done) = all.join_next().await {
+                        done.unwrap();
+                    }
+                });
+            })
+        })
+        .collect();
+    for server in servers {
+        server.join().unwrap();
+    }
+    let replayed = replayed(&place).unwrap();
+    assert_eq!(replayed.comparison.differences, []);
+    assert!(replayed.entries > 500, "{replayed:?}");
 }
 
 async fn histories(over: &Over, seeds: std::ops::Range<u64>) {
