@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -189,8 +189,13 @@ fn tls(root: Option<&Path>) -> Result<MakeRustlsConnect, StoreError> {
             return Err(file(&"it holds no certificate"));
         }
     } else {
-        let found = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(found.certs);
+        // Read once: it takes some milliseconds.
+        static NATIVE: LazyLock<RootCertStore> = LazyLock::new(|| {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            roots
+        });
+        roots.clone_from(&NATIVE);
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)

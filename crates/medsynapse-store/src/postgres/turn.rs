@@ -1,8 +1,8 @@
 //! [`open`]: how a transaction begins, alone or beside those of other servers.
 //!
-//! Most messages are about one order: what they read and write is known from what they say. Such
-//! batches lock their keys, so that two servers never work on the same order, patient or message at
-//! a time, and run beside each other; each takes a turn with its numbers, and commits when the turn
+//! Most messages are about one order, and a try to send one is about that: what they read and write
+//! is known from what they say. Such batches lock their keys, so that two servers never work on the
+//! same order, patient or message at a time, and run beside each other; each takes a turn with its numbers, and commits when the turn
 //! before its own is over. Whatever can touch more than it names has the log to itself.
 
 use std::collections::{BTreeSet, HashSet};
@@ -48,7 +48,8 @@ impl Way {
                         | Change::StoreReport(_)
                 ),
             },
-            Work::Action(_) | Work::Delivery(_) => false,
+            Work::Delivery(_) => true,
+            Work::Action(_) => false,
         };
         if batch.iter().all(names_all) {
             Self::Beside
@@ -118,8 +119,8 @@ fn all_locked(found: &Found, wanted: &Wanted, locked: &BTreeSet<String>) -> bool
         .all(|id| locked.contains(id) || wanted.patients.contains(id))
 }
 
-/// How many entries of the log a batch of messages makes: one each but for those that were here
-/// before.
+/// How many entries of the log a batch makes: a message one, but for those that were here before; a
+/// try to send one, if there is such a message.
 fn entries(batch: &[Work], wanted: &Wanted, found: &Found) -> i64 {
     let before = found.known.iter().flatten().filter(|(same, _)| *same);
     let before = before.count();
@@ -129,5 +130,13 @@ fn entries(batch: &[Work], wanted: &Wanted, found: &Found) -> i64 {
     let twice = fresh
         .filter(|(identity, _)| !seen.insert(*identity))
         .count();
-    i64::try_from(batch.len() - before - twice).unwrap_or(i64::MAX)
+    let of_nothing = batch.iter().filter(|work| match work {
+        Work::Delivery(delivery) => {
+            let mut rows = found.outbox.iter();
+            !rows.any(|row| row.message_id == delivery.message_id)
+        }
+        Work::Message(_) | Work::Action(_) => false,
+    });
+    let none = before + twice + of_nothing.count();
+    i64::try_from(batch.len().saturating_sub(none)).unwrap_or(i64::MAX)
 }

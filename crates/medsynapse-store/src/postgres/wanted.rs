@@ -262,7 +262,8 @@ impl Wanted {
         });
         let orders = self.orders.iter().map(|name| format!("O{name}"));
         let patients = self.patients.iter().map(|id| format!("P{id}"));
-        known.chain(orders).chain(patients).collect()
+        let outbox = self.outbox.iter().map(|id| format!("X{id}"));
+        known.chain(orders).chain(patients).chain(outbox).collect()
     }
 
     async fn found(
