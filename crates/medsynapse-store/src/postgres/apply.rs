@@ -10,7 +10,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio_postgres::Client;
 
 use super::block;
@@ -40,10 +40,46 @@ struct Session {
     statements: Statements,
 }
 
+/// What the connection that writes runs on: the thread that applies itself, so that a round trip
+/// wakes nobody else.
+struct Driver {
+    own: Option<Runtime>,
+    /// Where the system gives no runtime of its own.
+    others: Handle,
+}
+
+impl Driver {
+    fn new(others: Handle) -> Self {
+        let own = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        Self {
+            own: own.ok(),
+            others,
+        }
+    }
+
+    /// Runs a future to its end. Not for a thread of a runtime.
+    fn on<F: Future>(&self, future: F) -> F::Output {
+        match &self.own {
+            Some(own) => own.block_on(future),
+            None => block::on(&self.others, future),
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(own) = self.own.take() {
+            own.shutdown_background();
+        }
+    }
+}
+
 /// The one that writes on this server.
 pub(super) struct Writer {
     target: Target,
-    runtime: Handle,
+    runtime: Driver,
     session: Option<Session>,
     /// When the next try to connect is due, the pause after it, and why the last one failed.
     away: Option<(Instant, Duration, String)>,
@@ -84,10 +120,11 @@ enum Failure {
 }
 
 impl Writer {
-    pub(super) const fn new(target: Target, runtime: Handle, node: String) -> Self {
+    /// `others` is the runtime of the readers.
+    pub(super) fn new(target: Target, others: Handle, node: String) -> Self {
         Self {
             target,
-            runtime,
+            runtime: Driver::new(others),
             session: None,
             away: None,
             node,
@@ -148,7 +185,7 @@ impl Writer {
         {
             return Err(StoreError::Unreachable(reason.clone()));
         }
-        let opened = block::on(&self.runtime, async {
+        let opened = self.runtime.on(async {
             let client = self.target.connect_writer().await?;
             let statements = Statements::prepare(&client).await?;
             Ok::<_, StoreError>(Session { client, statements })
@@ -185,7 +222,7 @@ impl Writer {
             && let Batch::Growing(..) = batch
         {
             let begun = async { Ok(session.client.batch_execute(way.lock()).await?) };
-            if let Err(error) = block::on(&self.runtime, patient(begun)) {
+            if let Err(error) = self.runtime.on(patient(begun)) {
                 return Err(self.not_begun(session, way, error));
             }
             lock = None;
@@ -205,7 +242,7 @@ impl Writer {
             way,
             lock,
         );
-        let opened = match block::on(&self.runtime, patient(opening)) {
+        let opened = match self.runtime.on(patient(opening)) {
             Ok(Some(opened)) => opened,
             Ok(None) => {
                 self.rolled_back(session);
@@ -219,7 +256,7 @@ impl Writer {
                 entangled.set(true);
                 return Err(StoreError::Database("rows that were not locked".into()));
             }
-            block::on(&self.runtime, patient(find(&session, wanted)))
+            self.runtime.on(patient(find(&session, wanted)))
         };
         let mut desk = Desk::new(opened.entry, &fetch);
         desk.put(&wanted, opened.found);
@@ -244,7 +281,7 @@ impl Writer {
             opened.turn,
             &told,
         );
-        let ended = block::on(&self.runtime, async {
+        let ended = self.runtime.on(async {
             match tokio::time::timeout(PATIENCE, flushing).await {
                 Ok(ended) => ended,
                 Err(_) => Ended::Unknown("no answer came in time".into()),
@@ -284,7 +321,7 @@ impl Writer {
         if session.client.is_closed() {
             return;
         }
-        let ended = block::on(&self.runtime, async {
+        let ended = self.runtime.on(async {
             tokio::time::timeout(PATIENCE, session.client.batch_execute("ROLLBACK")).await
         });
         if matches!(ended, Ok(Ok(()))) {

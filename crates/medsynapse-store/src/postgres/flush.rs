@@ -75,18 +75,14 @@ pub(super) async fn flush(
     let ways: Vec<&str> = counts().map(|((way, _), _)| *way).collect();
     let codes: Vec<&String> = counts().map(|((_, code), _)| code).collect();
     let numbers_of: Vec<i64> = counts().map(|(_, count)| *count).collect();
-    let mut sent: Vec<(Shape, Vec<&(dyn ToSql + Sync)>)> = Vec::with_capacity(3);
+    let mut sent: Vec<(Shape, Vec<&(dyn ToSql + Sync)>)> = Vec::with_capacity(2);
     if let Some(entries) = &entries {
         sent.push((Shape::Turn, vec![entries]));
     }
-    if puts != 0 {
-        let columns = steps.iter().flat_map(|step| &step.columns);
-        sent.push((
-            Shape::Puts(puts),
-            columns.map(|column| &**column as _).collect(),
-        ));
-    }
-    sent.push((Shape::Close, vec![&turn, &told, &ways, &codes, &numbers_of]));
+    let columns = steps.iter().flat_map(|step| &step.columns);
+    let mut values: Vec<&(dyn ToSql + Sync)> = columns.map(|column| &**column as _).collect();
+    values.extend::<[&(dyn ToSql + Sync); 5]>([&turn, &told, &ways, &codes, &numbers_of]);
+    sent.push((Shape::Puts(puts), values));
     let shapes: Vec<Shape> = sent.iter().map(|(shape, _)| *shape).collect();
     let ready = match statements.ready(client, &shapes).await {
         Ok(ready) => ready,

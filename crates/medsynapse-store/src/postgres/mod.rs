@@ -28,7 +28,7 @@ mod wanted;
 mod written;
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod};
@@ -253,6 +253,10 @@ impl PostgresStore {
         })
     }
 
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Asks something that is one statement, and so sees one moment.
     fn ask<T>(
         &self,
@@ -283,6 +287,11 @@ impl PostgresStore {
             Ok(answer)
         })
     }
+}
+
+/// Whether this thread runs tasks.
+fn in_runtime() -> bool {
+    tokio::runtime::Handle::try_current().is_ok()
 }
 
 /// Connections whose sessions begin as those of readers do.
@@ -318,8 +327,15 @@ impl Drop for PostgresStore {
 
 impl Store for PostgresStore {
     fn apply(&self, batch: &[Work]) -> Vec<Result<Done, StoreError>> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.apply(&mut Batch::Whole(batch))
+        let apply = || self.writer().apply(&mut Batch::Whole(batch));
+        if !in_runtime() {
+            return apply();
+        }
+        // A thread of another runtime may not run this one's.
+        std::thread::scope(|scope| match scope.spawn(apply).join() {
+            Ok(outcomes) => outcomes,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
     }
 
     fn apply_with(
@@ -327,8 +343,10 @@ impl Store for PostgresStore {
         batch: &mut Vec<Work>,
         more: &mut dyn FnMut(&mut Vec<Work>),
     ) -> Vec<Result<Done, StoreError>> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.apply(&mut Batch::Growing(batch, more))
+        if in_runtime() {
+            return self.apply(batch);
+        }
+        self.writer().apply(&mut Batch::Growing(batch, more))
     }
 
     fn messages(&self, query: &MessageQuery) -> Result<Page<MessageSummary>, StoreError> {

@@ -1,7 +1,7 @@
 //! [`Put`]: what a batch writes, all of it by one statement.
 
 use super::sql::{
-    ACTIONS, CANCELLED, CHANGES, DELIVERIES, MESSAGES, OUTBOX_COLUMNS, PATIENTS, PROCEDURES,
+    ACTIONS, CANCELLED, CHANGES, CLOSE, DELIVERIES, MESSAGES, OUTBOX_COLUMNS, PATIENTS, PROCEDURES,
     REPORTS, insert, newest, order_columns, shift,
 };
 
@@ -135,19 +135,27 @@ fn upsert(table: &str, columns: &[(&str, &str)], key: &str, version: &str) -> (S
     (insert(table, columns, &then), columns.len())
 }
 
-/// The statement that writes what the bits say, in their order.
+/// The statement that writes what the bits say and then ends the turn; the last parameters are
+/// those of `log_close`.
 pub(super) fn text(puts: u32) -> String {
-    let (mut arms, mut parameters) = (Vec::new(), 0);
+    let (mut arms, mut done, mut parameters) = (Vec::new(), Vec::new(), 0);
     for put in PUTS.into_iter().filter(|put| puts & put.bit() != 0) {
         let (text, width) = put.text();
-        arms.push(format!(
-            "put{} AS ({})",
-            put as u32,
-            shift(&text, parameters)
-        ));
+        let (text, name) = (shift(&text, parameters), format!("put{}", put as u32));
+        arms.push(format!("{name} AS ({text} RETURNING 1)"));
+        done.push(format!("(SELECT count(*) FROM {name}) >= 0"));
         parameters += width;
     }
-    format!("WITH {} SELECT 1", arms.join(", "))
+    let close = shift(CLOSE, parameters);
+    if arms.is_empty() {
+        return close;
+    }
+    // What is asked of the rows first has them written first.
+    format!(
+        "WITH {} {close} WHERE {}",
+        arms.join(", "),
+        done.join(" AND ")
+    )
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Statement};
 
 use super::ask::{self, Ask, Table};
 use super::put::{self, Put};
-use super::sql::{CLOSE, LOCK_KEYS, TURN};
+use super::sql::{LOCK_KEYS, TURN};
 use crate::error::StoreError;
 
 /// Most statements that are kept; what batches of one hospital want are a dozen.
@@ -26,14 +26,12 @@ pub(super) enum Shape {
     Asks(u32),
     /// Reads the rows of a table.
     Table(Table),
-    /// Writes; a bit for each [`Put`].
+    /// Writes, and ends the turn; a bit for each [`Put`].
     Puts(u32),
     /// Locks keys.
     Keys,
     /// Takes a turn.
     Turn,
-    /// Ends a turn.
-    Close,
 }
 
 impl Shape {
@@ -44,19 +42,17 @@ impl Shape {
             Self::Puts(puts) => put::text(puts),
             Self::Keys => LOCK_KEYS.into(),
             Self::Turn => TURN.into(),
-            Self::Close => CLOSE.into(),
         }
     }
 }
 
 /// What the first batches will want: orders that are new, changed, reported and cancelled.
-const FIRST: [Shape; 9] = {
+const FIRST: [Shape; 8] = {
     const NEW: u32 = Ask::Known.bit() | Ask::Patients.bit();
     const PUT: u32 = Put::Messages.bit();
     [
         Shape::Keys,
         Shape::Turn,
-        Shape::Close,
         Shape::Asks(NEW | Ask::Cancelled.bit()),
         Shape::Asks(NEW),
         Shape::Table(Table::Orders),

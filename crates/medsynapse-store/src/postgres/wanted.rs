@@ -287,7 +287,7 @@ impl Wanted {
                 match shape {
                     Shape::Asks(_) => found.take(row)?,
                     Shape::Table(table) => found.take_from(table, row)?,
-                    Shape::Puts(_) | Shape::Keys | Shape::Turn | Shape::Close => {}
+                    Shape::Puts(_) | Shape::Keys | Shape::Turn => {}
                 }
             }
         }
