@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two tries to connect, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
+/// What a connection gets to say that it ends.
+const GOODBYE: Duration = Duration::from_millis(5);
 /// From how many messages on a batch is given time to grow.
 const SEVERAL: usize = 4;
 
@@ -175,10 +177,16 @@ impl Writer {
 
     /// The connection, a new one where there is none.
     fn session(&mut self) -> Result<Session, StoreError> {
-        if let Some(session) = self.session.take()
-            && !session.client.is_closed()
-        {
-            return Ok(session);
+        if let Some(session) = self.session.take() {
+            // What has happened to the connection since the last batch is seen now.
+            self.runtime.on(async {
+                for _ in 0..2 {
+                    tokio::task::yield_now().await;
+                }
+            });
+            if !session.client.is_closed() {
+                return Ok(session);
+            }
         }
         if let Some((due, _, reason)) = &self.away
             && Instant::now() < *due
@@ -299,6 +307,7 @@ impl Writer {
             }
             Ended::Unknown(reason) => {
                 tracing::warn!(%reason, "the database did not say whether it committed");
+                self.leave(session);
                 Err(Failure::Final(StoreError::Unknown(reason)))
             }
         }
@@ -310,10 +319,19 @@ impl Writer {
             return Failure::Lost(error);
         }
         // What a transaction beside others may hold beyond its end goes with the session.
-        if way == Way::Alone {
-            self.rolled_back(session);
+        match way {
+            Way::Alone => self.rolled_back(session),
+            Way::Beside => self.leave(session),
         }
         Failure::Final(error)
+    }
+
+    /// Closes a connection now, and not when there is something to do again: it may hold locks.
+    fn leave(&self, session: Session) {
+        self.runtime.on(async move {
+            drop(session);
+            tokio::time::sleep(GOODBYE).await;
+        });
     }
 
     /// Ends a transaction in which nothing was written, and keeps the connection if it is whole.
@@ -326,6 +344,8 @@ impl Writer {
         });
         if matches!(ended, Ok(Ok(()))) {
             self.session = Some(session);
+        } else {
+            self.leave(session);
         }
     }
 }
