@@ -252,7 +252,11 @@ pub fn alike_from(one: &dyn Store, two: &dyn Store, mut script: Script, batches:
         let batch = script.batch();
         let (first, second) = (one.apply(&batch), two.apply(&batch));
         for ((work, first), second) in batch.iter().zip(&first).zip(&second) {
-            assert_eq!(plain(first), plain(second), "{script:?}: {work:?}");
+            assert_eq!(
+                plain(first),
+                plain(second),
+                "{first:?} and {second:?} to {work:?}"
+            );
         }
         script.learn(&first);
         if number % 16 == 15 || number + 1 == batches {
