@@ -4,7 +4,7 @@
 -- reference would cost a third of the speed.
 
 -- Numbers of the log. They are given out in the order in which what has them becomes visible (see
--- log_turn), without gaps but for what was rolled back.
+-- log_turn), without gaps but for what was rolled back or lost with a crash.
 CREATE SEQUENCE log_entries;
 -- Each transaction that writes has a turn.
 CREATE SEQUENCE log_turns;

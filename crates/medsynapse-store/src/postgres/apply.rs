@@ -17,6 +17,7 @@ use super::block;
 use super::connect::Target;
 use super::desk::Desk;
 use super::flush::{Ended, flush};
+use super::sql::ROLLBACK;
 use super::statements::Statements;
 use super::turn::{Way, open};
 use super::wanted::{Found, Wanted};
@@ -231,7 +232,7 @@ impl Writer {
         {
             let begun = async { Ok(session.client.batch_execute(way.lock()).await?) };
             if let Err(error) = self.runtime.on(patient(begun)) {
-                return Err(self.not_begun(session, way, error));
+                return Err(self.not_begun(session, error));
             }
             lock = None;
             batch.grow();
@@ -256,7 +257,7 @@ impl Writer {
                 self.rolled_back(session);
                 return Err(Failure::Entangled);
             }
-            Err(error) => return Err(self.not_begun(session, way, error)),
+            Err(error) => return Err(self.not_begun(session, error)),
         };
         let entangled = Cell::new(false);
         let fetch = |wanted: &Wanted| {
@@ -302,7 +303,7 @@ impl Writer {
                 Ok(done)
             }
             Ended::RolledBack(error) => {
-                self.session = Some(session);
+                self.rolled_back(session);
                 Err(Failure::Final(error))
             }
             Ended::Unknown(reason) => {
@@ -314,15 +315,11 @@ impl Writer {
     }
 
     /// A transaction could not begin.
-    fn not_begun(&mut self, session: Session, way: Way, error: StoreError) -> Failure {
+    fn not_begun(&mut self, session: Session, error: StoreError) -> Failure {
         if session.client.is_closed() {
             return Failure::Lost(error);
         }
-        // What a transaction beside others may hold beyond its end goes with the session.
-        match way {
-            Way::Alone => self.rolled_back(session),
-            Way::Beside => self.leave(session),
-        }
+        self.rolled_back(session);
         Failure::Final(error)
     }
 
@@ -340,7 +337,7 @@ impl Writer {
             return;
         }
         let ended = self.runtime.on(async {
-            tokio::time::timeout(PATIENCE, session.client.batch_execute("ROLLBACK")).await
+            tokio::time::timeout(PATIENCE, session.client.batch_execute(ROLLBACK)).await
         });
         if matches!(ended, Ok(Ok(()))) {
             self.session = Some(session);

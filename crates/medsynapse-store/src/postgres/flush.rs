@@ -14,6 +14,7 @@ use super::desk::{Desk, NEW_ORDER};
 use super::error::{failed, plain};
 use super::filter::without_nul;
 use super::put::Put;
+use super::sql::ROLLBACK;
 use super::statements::{Shape, Statements};
 use crate::error::StoreError;
 use crate::query::Direction;
@@ -125,7 +126,7 @@ pub(super) async fn flush(
 /// Ends a transaction in which nothing was written.
 async fn abandon(client: &Client, error: StoreError) -> Ended {
     // If this does not get through either, the connection is gone and the transaction with it.
-    let _ = client.batch_execute("ROLLBACK").await;
+    let _ = client.batch_execute(ROLLBACK).await;
     Ended::RolledBack(error)
 }
 

@@ -15,6 +15,9 @@ pub(super) const LOCK_ALONE: &str = "BEGIN; \
 /// Begins one beside others who lock the keys of what they do.
 pub(super) const LOCK_SHARED: &str = "BEGIN; \
     SELECT pg_advisory_xact_lock_shared(1212953399, current_schema()::regnamespace::oid::int)";
+/// Ends a transaction in which nothing is to stay, and gives back what a session may hold beyond
+/// its end: the lock under which turns are given out, where `log_turn` was cut short.
+pub(super) const ROLLBACK: &str = "ROLLBACK; SELECT pg_advisory_unlock_all()";
 /// Locks keys, and those of the patients of orders, in one order for everybody; gives the patients.
 pub(super) const LOCK_KEYS: &str = "SELECT patient, pg_advisory_xact_lock(key) FROM \
     (SELECT DISTINCT ON (key) key, patient FROM \

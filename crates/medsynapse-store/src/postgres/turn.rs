@@ -2,8 +2,9 @@
 //!
 //! Most messages are about one order, and a try to send one is about that: what they read and write
 //! is known from what they say. Such batches lock their keys, so that two servers never work on the
-//! same order, patient or message at a time, and run beside each other; each takes a turn with its numbers, and commits when the turn
-//! before its own is over. Whatever can touch more than it names has the log to itself.
+//! same order, patient or message at a time, and run beside each other; each takes a turn with its
+//! numbers, and commits when the turn before its own is over. Whatever can touch more than it names
+//! has the log to itself.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -69,8 +70,9 @@ pub(super) struct Opened {
     pub(super) turn: Turn,
 }
 
-/// Begins a transaction by `lock` if it has not begun, locks keys, reads what the batch can touch. Each statement sees what
-/// was committed before it began, so that what is read behind a lock is all there is.
+/// Begins a transaction by `lock` if it has not begun, locks keys, reads what the batch can touch.
+/// Each statement sees what was committed before it began, so that what is read behind a lock is
+/// all there is.
 ///
 /// `None` where the batch must be applied alone.
 pub(super) async fn open(
